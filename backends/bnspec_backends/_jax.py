@@ -1,0 +1,75 @@
+"""JAX, in 32 and in 64 bit, on the CPU and on CUDA."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bnspec_backends._base import Backend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+__all__ = ["BACKEND"]
+
+
+class Jax(Backend):
+    """JAX; ``"jax:x64"`` has 64-bit floats, ``"jax:cuda"`` is the first CUDA device."""
+
+    framework: ClassVar[str] = "jax"
+
+    @property
+    def version(self) -> str:
+        return str(jax.__version__)
+
+    def namespace(self) -> Any:
+        return jnp
+
+    @property
+    def device(self) -> Any:
+        """The device on which arrays are made."""
+        return jax.devices("cuda" if self.at == "cuda" else "cpu")[0]
+
+    def asarray(self, array: np.ndarray[Any, Any]) -> Any:
+        # jax.device_put may alias a NumPy array on the CPU.
+        return jax.device_put(array.copy(), self.device)
+
+    def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
+        return np.array(array)
+
+    def owns(self, array: Any) -> bool:
+        return isinstance(array, jax.Array) and array.devices() == {self.device}
+
+    def gaps(self) -> Mapping[str, str]:
+        return {} if self.at == "x64" else {"float64": "JAX without x64 has no float64; see jax:x64"}
+
+    def variants(self) -> Mapping[str, str]:
+        try:
+            jax.devices("cuda")
+        except RuntimeError as error:
+            missing = str(error).partition("\n")[0]
+        else:
+            missing = ""
+        return {"x64": "", "cuda": missing}
+
+    def context(self) -> AbstractContextManager[Any]:
+        mode: AbstractContextManager[Any] = jax.enable_x64(self.at == "x64")
+        return mode
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        compiled: Callable[..., Any] = jax.jit(function)
+        return compiled
+
+    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+        differentiated: Callable[..., tuple[Any, Any]] = jax.value_and_grad(function)
+        return differentiated
+
+    def synchronize(self, array: Any) -> None:
+        jax.block_until_ready(array)
+
+
+BACKEND = Jax()

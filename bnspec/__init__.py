@@ -1,0 +1,31 @@
+"""Batch normalization, stated once in plain Python Array API code."""
+
+from importlib.metadata import version
+
+from bnspec import conventions
+from bnspec.batchnorm import (
+    BatchNorm,
+    Gradients,
+    Moments,
+    Params,
+    State,
+    batch_normalization,
+    moments,
+    weighted_moments,
+)
+from bnspec.registry import backend
+
+__version__ = version("bnspec")
+
+__all__ = [
+    "BatchNorm",
+    "Gradients",
+    "Moments",
+    "Params",
+    "State",
+    "backend",
+    "batch_normalization",
+    "conventions",
+    "moments",
+    "weighted_moments",
+]

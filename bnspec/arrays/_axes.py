@@ -1,0 +1,91 @@
+"""Shapes, and axes as the caller writes them, and as non-negative tuples."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import TYPE_CHECKING, Any
+
+from bnspec.errors import message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["as_axes", "resolve_axes", "shape_of"]
+
+
+def shape_of(array: Any) -> tuple[int, ...]:
+    """Return the shape of an array as a tuple; TensorFlow's is another class.
+
+    Parameters
+    ----------
+    array : array
+        An array of any library.
+
+    Returns
+    -------
+    tuple of int
+        The sizes of its axes.
+    """
+    return tuple(array.shape)
+
+
+def as_axes(name: str, axes: int | Sequence[int]) -> tuple[int, ...]:
+    """Turn one axis or several into a tuple of integers.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument, for the message.
+    axes : int or sequence of int
+        What the caller wrote.
+
+    Returns
+    -------
+    tuple of int
+        The axes, not yet resolved against a rank.
+
+    Raises
+    ------
+    TypeError
+        If an axis is not an integer.
+    """
+    try:
+        several = axes if isinstance(axes, (tuple, list)) else (axes,)
+        if any(isinstance(axis, bool) for axis in several):
+            raise TypeError
+        return tuple(index(axis) for axis in several)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(message(f"{name} must be an integer or a sequence of them", **{name: axes})) from None
+
+
+def resolve_axes(name: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Resolve axes against a shape.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument, for the message.
+    axes : tuple of int
+        Axes, negative ones counted from the end.
+    shape : tuple of int
+        The shape that they index.
+
+    Returns
+    -------
+    tuple of int
+        The same axes, non-negative and ascending.
+
+    Raises
+    ------
+    ValueError
+        If an axis is out of range or named twice.
+    """
+    rank = len(shape)
+    shown = axes[0] if len(axes) == 1 else axes
+    for axis in axes:
+        if not -rank <= axis < rank:
+            raise ValueError(message(f"{name} must be in [{-rank}, {rank - 1}]", shape=shape, **{name: shown}))
+    resolved = tuple(sorted(axis % rank for axis in axes))
+    if len(set(resolved)) < len(resolved):
+        raise ValueError(message(f"{name} must name each axis once", shape=shape, **{name: shown}))
+    return resolved

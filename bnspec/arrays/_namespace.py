@@ -1,0 +1,97 @@
+"""Which Array API namespace an array belongs to, and whether several arrays may be used together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat
+
+from bnspec import registry
+from bnspec.errors import message
+
+__all__ = ["common_namespace", "device_of"]
+
+# Keyed by type. The look-up is a plain dictionary access so that a compiler can trace through it:
+# array_api_compat.array_namespace is behind functools.lru_cache, about which torch.compile warns.
+_NAMESPACES: dict[type, Any] = {}
+
+
+def common_namespace(**arrays: Any) -> Any:
+    """Find the namespace that all arrays share, and check that they lie on one device.
+
+    Parameters
+    ----------
+    **arrays : array or None
+        Arrays by the name of their argument; ``None`` is passed over. At least one is an array.
+
+    Returns
+    -------
+    namespace
+        The Array API namespace: the one of array-api-compat where that knows the library, else the one of
+        the backend whose name is the root module of the array's type.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array of a known library, or if two arrays are of different libraries.
+    ValueError
+        If two arrays lie on different devices.
+    """
+    given = {name: array for name, array in arrays.items() if array is not None}
+    spaces = {name: _namespace_of(name, array) for name, array in given.items()}
+    first, xp = next(iter(spaces.items()))
+    for name, other in spaces.items():
+        if other is not xp:
+            raise TypeError(
+                message(
+                    "All arrays must be of one array library",
+                    cure=f"Convert {name} to the library of {first}.",
+                    **{first: xp.__name__, name: other.__name__},
+                )
+            )
+    devices = {name: device_of(array) for name, array in given.items()}
+    known = {name: device for name, device in devices.items() if device is not None}
+    if len(set(known.values())) > 1:
+        raise ValueError(
+            message("All arrays must be on one device", cure="Move them to the device of the input.", **known)
+        )
+    return xp
+
+
+def device_of(array: Any) -> Any:
+    """Return the device of an array, or None where it has none yet, as inside ``jax.jit``.
+
+    Parameters
+    ----------
+    array : array
+        An array of any known library.
+
+    Returns
+    -------
+    device or None
+        A hashable device object of the array's library.
+    """
+    # Not array_api_compat.device, for the reason given at _NAMESPACES. NumPy 2 has the attribute too;
+    # a traced TensorFlow tensor has the device "" until the graph is placed.
+    return getattr(array, "device", None) or None
+
+
+def _namespace_of(name: str, array: Any) -> Any:
+    kind = type(array)
+    if kind in _NAMESPACES:
+        return _NAMESPACES[kind]
+    try:
+        xp = array_api_compat.array_namespace(array)
+    except TypeError:
+        root = kind.__module__.partition(".")[0]
+        if root not in registry.names():
+            raise TypeError(
+                message(
+                    f"{name} must be an array of a known library: {', '.join(sorted(registry.names()))}",
+                    cure="Convert it first, for example with numpy.asarray.",
+                    type=f"{kind.__module__}.{kind.__qualname__}",
+                )
+            ) from None
+        xp = registry.backend(root).namespace()
+    _NAMESPACES[kind] = xp
+    return xp

@@ -1,0 +1,17 @@
+"""Batch normalization, stated once."""
+
+from bnspec.batchnorm._definition import BatchNorm, Params, State
+from bnspec.batchnorm._moments import Moments, moments, weighted_moments
+from bnspec.batchnorm._normalize import batch_normalization
+from bnspec.batchnorm._pullback import Gradients
+
+__all__ = [
+    "BatchNorm",
+    "Gradients",
+    "Moments",
+    "Params",
+    "State",
+    "batch_normalization",
+    "moments",
+    "weighted_moments",
+]

@@ -1,0 +1,361 @@
+"""BatchNorm: the definition. A frozen configuration, explicit parameters and state, pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from math import isfinite
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from bnspec.arrays import (
+    accumulation_dtype,
+    as_axes,
+    common_namespace,
+    device_of,
+    dtype_name,
+    require_real_floating,
+    shape_of,
+)
+from bnspec.batchnorm._averages import cumulative_average, exponential_average
+from bnspec.batchnorm._layout import Layout
+from bnspec.batchnorm._moments import Moments
+from bnspec.batchnorm._normalize import inverse_deviation, normalize, require_epsilon
+from bnspec.batchnorm._pullback import Gradients, evaluation_pullback, training_pullback
+from bnspec.conventions import KERAS, Convention
+from bnspec.errors import message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["BatchNorm", "Params", "State"]
+
+
+class Default(Enum):
+    """Stand for "what the convention says", because None is a momentum."""
+
+    DEFAULT = "default"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+DEFAULT: Literal[Default.DEFAULT] = Default.DEFAULT
+
+
+class Params(NamedTuple):
+    """Trainable parameters.
+
+    Attributes
+    ----------
+    gamma, beta : array, shape K, or None
+        Scale and offset; None where the configuration has none. K is (C,) with one feature axis, and of x's
+        rank with size 1 on the reduced axes with several.
+    """
+
+    gamma: Any
+    beta: Any
+
+
+class State(NamedTuple):
+    """Running statistics.
+
+    Attributes
+    ----------
+    moving_mean, moving_variance : array, shape K, float32 or float64
+        The running averages.
+    num_batches : array, shape (), int32
+        How many training batches have been counted.
+    """
+
+    moving_mean: Any
+    moving_variance: Any
+    num_batches: Any
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalization over all axes but the feature axes.
+
+    Parameters
+    ----------
+    axis : int or sequence of int
+        The feature axis or axes. The default is the convention's.
+    momentum : float or None
+        In [0, 1]; what it multiplies is the convention's. None averages all batches equally. The default
+        is the convention's.
+    epsilon : float
+        Finite and not negative, added to the variance inside the square root. The default is the
+        convention's.
+    center, scale : bool
+        Whether there is a beta, and a gamma.
+    convention : Convention
+        Every way in which libraries differ; see :mod:`bnspec.conventions`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import bnspec
+    >>> spec = bnspec.BatchNorm(convention=bnspec.conventions.TORCH)
+    >>> x = np.asarray([[1.0, 10.0], [3.0, 30.0]])
+    >>> params, state = spec.init(x.shape, like=x)
+    >>> y, state = spec.apply(params, state, x, training=True)
+    >>> state.moving_variance
+    array([ 1.1, 20.9])
+    """
+
+    axis: int | Sequence[int] | Literal[Default.DEFAULT] = DEFAULT
+    momentum: float | None | Literal[Default.DEFAULT] = DEFAULT
+    epsilon: float | Literal[Default.DEFAULT] = DEFAULT
+    center: bool = True
+    scale: bool = True
+    convention: Convention = KERAS
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.convention, Convention):
+            raise TypeError(
+                message(
+                    "convention must be a bnspec.conventions.Convention",
+                    cure="Take a named one, for example bnspec.conventions.TORCH.",
+                    convention=self.convention,
+                )
+            )
+        for name in ("center", "scale"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(message(f"{name} must be a bool", **{name: getattr(self, name)}))
+        axis, momentum, epsilon = (
+            getattr(self.convention if getattr(self, name) is DEFAULT else self, name)
+            for name in ("axis", "momentum", "epsilon")
+        )
+        axes = as_axes("axis", axis)
+        if not axes:
+            raise ValueError(message("axis must name at least one axis", axis=axis))
+        object.__setattr__(self, "axis", axes if len(axes) > 1 else axes[0])
+        object.__setattr__(self, "momentum", _require_momentum(momentum))
+        object.__setattr__(self, "epsilon", require_epsilon("epsilon", epsilon))
+
+    def init(self, shape: Sequence[int], *, like: Any) -> tuple[Params, State]:
+        """Create gamma = 1, beta = 0, moving_mean = 0, moving_variance = 1 and a count of 0.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            The shape of the input; only the sizes of the feature axes matter.
+        like : array, real floating
+            Gives the array library, the device and the dtype: float64 if it is float64, else float32.
+
+        Returns
+        -------
+        params : Params
+        state : State
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the shape has not the feature axes, or `like` is not real floating.
+        """
+        require_real_floating(like=like)
+        xp = common_namespace(like=like)
+        layout = Layout.of(tuple(shape), self.axis)  # type: ignore[arg-type]
+        dtype, device = accumulation_dtype(xp, like), device_of(like)
+        ones = xp.ones(layout.parameter_shape, dtype=dtype, device=device)
+        zeros = xp.zeros(layout.parameter_shape, dtype=dtype, device=device)
+        params = Params(ones if self.scale else None, zeros if self.center else None)
+        return params, State(zeros, ones, xp.zeros((), dtype=xp.int32, device=device))
+
+    def apply(self, params: Params, state: State, x: Any, *, training: bool) -> tuple[Any, State]:
+        """Normalize.
+
+        Parameters
+        ----------
+        params : Params
+            Parameters of shape K.
+        state : State
+            Running statistics of shape K. It is never changed.
+        x : array, shape S, real floating
+            The input. S has the feature axes; N is the product of the other sizes.
+        training : bool
+            True normalizes by the batch's mean and population variance and updates the averages; False
+            normalizes by the averages.
+
+        Returns
+        -------
+        y : array, shape S, of x's dtype
+            The output. NaN and infinities in a channel make that channel NaN, in training with its averages.
+        state : State
+            The running statistics after; in evaluation, the same object.
+
+        Raises
+        ------
+        TypeError
+            If an array is not real floating or of another library, a running average is not float32 or
+            float64, or `training` is not a bool.
+        ValueError
+            If a shape or device does not fit; if a training batch has one element per channel and the
+            convention refuses that.
+
+        Notes
+        -----
+        With N = 0, y is empty, and the averages stay as they are whatever the convention. With N = 1 in
+        training, the variance is 0 and y is beta, or the convention raises.
+        """
+        y, state, _ = self.vjp(params, state, x, training=training)
+        return y, state
+
+    def vjp(
+        self, params: Params, state: State, x: Any, *, training: bool
+    ) -> tuple[Any, State, Callable[[Any], Gradients]]:
+        """Normalize, and return the vector-Jacobian product of the output.
+
+        Parameters
+        ----------
+        params, state, x, training
+            As of :meth:`apply`.
+
+        Returns
+        -------
+        y : array, shape S
+            As of :meth:`apply`.
+        state : State
+            As of :meth:`apply`.
+        pullback : callable
+            Maps a cotangent of y, an array of its shape and dtype, to :class:`Gradients`. In training the
+            derivative runs through the batch's mean and variance; in evaluation the averages are given, and
+            have gradients of their own. The new state has no derivative.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of :meth:`apply`; and from the pullback, if the cotangent does not fit y.
+
+        References
+        ----------
+        .. [1] S. Ioffe and C. Szegedy, Batch Normalization, arXiv:1502.03167, section 3.
+        """
+        if not isinstance(training, bool):
+            raise TypeError(message("training must be a bool", training=training))
+        arrays = {
+            "x": x,
+            "gamma": params.gamma,
+            "beta": params.beta,
+            "moving_mean": state.moving_mean,
+            "moving_variance": state.moving_variance,
+        }
+        require_real_floating(**arrays)
+        xp = common_namespace(**arrays, num_batches=state.num_batches)
+        layout = Layout.of(shape_of(x), self.axis)  # type: ignore[arg-type]
+        self._require_parameters(arrays, layout)
+        dtype = accumulation_dtype(xp, *arrays.values())
+        wide = xp.astype(x, dtype)
+        gamma, beta, moving_mean, moving_variance = (
+            None if p is None else layout.spread(xp.astype(p, dtype), xp) for p in list(arrays.values())[1:]
+        )
+        if training:
+            if layout.count == 1 and self.convention.one_element == "raise":
+                raise ValueError(
+                    message(
+                        f"{self.convention.name} needs more than one element per channel in training",
+                        cure="Take a larger batch, training=False, or a convention with one_element='update'.",
+                        shape=layout.shape,
+                        axis=self.axis,
+                    )
+                )
+            batch = Moments.of(wide, layout.reduced)
+            hi, lo = (layout.spread(part, xp) for part in (batch.mean_hi, batch.mean_lo))
+            centred = (wide - hi) - lo
+            inverse = inverse_deviation(layout.spread(batch.m2 / (layout.count or 1), xp), self.epsilon, xp)
+            state = self._update(state, batch, layout, xp)
+            differentiate = training_pullback
+        else:
+            centred = wide - moving_mean
+            inverse = inverse_deviation(moving_variance, self.epsilon, xp)
+            differentiate = evaluation_pullback
+        y = xp.astype(normalize(centred, inverse, gamma, beta), x.dtype)
+
+        def pullback(cotangent: Any) -> Gradients:
+            require_real_floating(cotangent=cotangent)
+            common_namespace(y=y, cotangent=cotangent)
+            if shape_of(cotangent) != layout.shape:
+                raise ValueError(
+                    message("cotangent must have the shape of y", y=layout.shape, cotangent=shape_of(cotangent))
+                )
+            wide_cotangent = xp.astype(cotangent, dtype)
+            return _fit(differentiate(wide_cotangent, centred, inverse, gamma, layout, xp), arrays, xp)
+
+        return y, state, pullback
+
+    def _update(self, state: State, batch: Moments, layout: Layout, xp: Any) -> State:
+        """Return the state after a training batch; without elements, the averages are the same arrays."""
+        if layout.count == 0:
+            counted = self.convention.empty_batch == "count"
+            return state._replace(num_batches=state.num_batches + 1) if counted else state
+        number = state.num_batches + 1
+        freedom = layout.count - (1 if self.convention.running_variance == "bessel" else 0)
+        found = {"moving_mean": batch.mean, "moving_variance": batch.m2 / max(freedom, 1)}
+        after = {}
+        for name, value in found.items():
+            old = getattr(state, name)
+            dtype = accumulation_dtype(xp, old, value)
+            old_wide = xp.astype(old, dtype)
+            value = xp.astype(xp.reshape(value, layout.parameter_shape), dtype)
+            if self.momentum is None:
+                new = cumulative_average(old_wide, value, xp.astype(number, dtype))
+            else:
+                new = exponential_average(old_wide, value, self.momentum, self.convention.momentum_weighs)  # type: ignore[arg-type]
+            after[name] = xp.astype(new, old.dtype)
+        return State(**after, num_batches=number)
+
+    def _require_parameters(self, arrays: dict[str, Any], layout: Layout) -> None:
+        for name, present in (("gamma", self.scale), ("beta", self.center)):
+            if (arrays[name] is not None) != present:
+                raise ValueError(
+                    message(
+                        f"{name} must be {'an array' if present else 'None'} with center={self.center}, "
+                        f"scale={self.scale}",
+                        cure="Take the params that init returns.",
+                        **{name: None if arrays[name] is None else shape_of(arrays[name])},
+                    )
+                )
+        for name, array in arrays.items():
+            if name != "x" and array is not None and shape_of(array) != layout.parameter_shape:
+                raise ValueError(
+                    message(
+                        f"{name} must have shape {layout.parameter_shape}",
+                        shape=layout.shape,
+                        axis=self.axis,
+                        **{name: shape_of(array)},
+                    )
+                )
+        for name in ("moving_mean", "moving_variance"):
+            if dtype_name(arrays[name].dtype) not in ("float32", "float64"):
+                raise TypeError(
+                    message(
+                        f"{name} must be float32 or float64",
+                        cure="In half precision, updates with a small momentum round away.",
+                        dtype=dtype_name(arrays[name].dtype),
+                    )
+                )
+
+
+def _fit(gradients: Gradients, arrays: dict[str, Any], xp: Any) -> Gradients:
+    """Give each gradient the shape and dtype of what it belongs to."""
+    fitted = {}
+    for name, gradient in gradients._asdict().items():
+        array = arrays[name]
+        fitted[name] = array if array is None else xp.astype(xp.reshape(gradient, shape_of(array)), array.dtype)
+    return Gradients(**fitted)
+
+
+def _require_momentum(momentum: Any) -> float | None:
+    if momentum is None:
+        return None
+    if isinstance(momentum, bool) or not isinstance(momentum, Real):
+        raise TypeError(message("momentum must be a real number or None", momentum=momentum))
+    if not isfinite(momentum) or not 0 <= momentum <= 1:
+        raise ValueError(message("momentum must be in [0, 1]", momentum=momentum))
+    return float(momentum)

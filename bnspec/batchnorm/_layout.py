@@ -1,0 +1,106 @@
+"""Layout: which axes are features, what is averaged, and how parameters lie against the input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bnspec.arrays import as_axes, blocked_sum, reduced_count, resolve_axes, to_rows
+from bnspec.errors import message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Layout"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The geometry of one call.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The shape S of the input.
+    features : tuple of int
+        The feature axes, non-negative and ascending.
+    """
+
+    shape: tuple[int, ...]
+    features: tuple[int, ...]
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], axis: int | Sequence[int]) -> Layout:
+        """Resolve the feature axes against a shape.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            The shape of the input.
+        axis : int or sequence of int
+            The feature axis or axes.
+
+        Returns
+        -------
+        Layout
+
+        Raises
+        ------
+        ValueError
+            If the input has no axes, or an axis is out of range or repeated.
+        """
+        if not shape:
+            raise ValueError(message("x must have at least one axis", shape=shape, axis=axis))
+        return cls(shape, resolve_axes("axis", as_axes("axis", axis), shape))
+
+    @property
+    def reduced(self) -> tuple[int, ...]:
+        """The axes that are averaged over."""
+        return tuple(axis for axis in range(len(self.shape)) if axis not in self.features)
+
+    @property
+    def count(self) -> int:
+        """N, the number of elements per channel."""
+        return reduced_count(self.shape, self.reduced)
+
+    @property
+    def broadcast_shape(self) -> tuple[int, ...]:
+        """The input's shape with 1 on the reduced axes."""
+        return tuple(size if axis in self.features else 1 for axis, size in enumerate(self.shape))
+
+    @property
+    def parameter_shape(self) -> tuple[int, ...]:
+        """K: (C,) with one feature axis, the broadcast shape with several."""
+        return (self.shape[self.features[0]],) if len(self.features) == 1 else self.broadcast_shape
+
+    def spread(self, parameter: Any, xp: Any) -> Any:
+        """Reshape a value per channel so that it broadcasts against the input.
+
+        Parameters
+        ----------
+        parameter : array
+            One element per channel.
+        xp : namespace
+            Its namespace.
+
+        Returns
+        -------
+        array, of the broadcast shape
+        """
+        return xp.reshape(parameter, self.broadcast_shape)
+
+    def total(self, x: Any, xp: Any) -> Any:
+        """Sum an array of the input's shape per channel, by the one reduction.
+
+        Parameters
+        ----------
+        x : array, shape S
+            The terms.
+        xp : namespace
+            Its namespace.
+
+        Returns
+        -------
+        array, of the broadcast shape
+        """
+        return self.spread(blocked_sum(to_rows(x, self.reduced, xp), xp), xp)

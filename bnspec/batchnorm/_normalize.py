@@ -1,0 +1,141 @@
+"""Normalization by given statistics, and its derivatives."""
+
+from __future__ import annotations
+
+from math import isfinite
+from numbers import Real
+from typing import Any
+
+from bnspec.arrays import accumulation_dtype, common_namespace, require_real_floating, shape_of
+from bnspec.errors import message
+
+__all__ = ["batch_normalization", "inverse_deviation", "normalize", "require_epsilon"]
+
+
+def batch_normalization(
+    x: Any,
+    mean: Any,
+    variance: Any,
+    offset: Any,
+    scale: Any,
+    variance_epsilon: float,
+    name: str | None = None,
+) -> Any:
+    """Normalize by given statistics: ``scale * (x - mean) / sqrt(variance + variance_epsilon) + offset``.
+
+    Parameters
+    ----------
+    x : array, shape (*S, C), real floating
+        The data.
+    mean, variance : array, shape (C,), or of x's rank with x's size or 1 on each axis
+        The statistics.
+    offset, scale : array, shaped as `mean` may be, or None
+        beta and gamma; None leaves them out.
+    variance_epsilon : float
+        Finite and not negative; added to the variance inside the square root.
+    name : str, optional
+        Accepted for TensorFlow's sake; names nothing here.
+
+    Returns
+    -------
+    array, shape (*S, C), of x's dtype
+        Computed in float32, or in float64 where any of the arrays is. NaN and infinities spread within
+        their own channel only. An empty `x` gives an empty output.
+
+    Raises
+    ------
+    TypeError
+        If an array is not real floating, or is of another library than `x`.
+    ValueError
+        If a shape or `variance_epsilon` is not as described, or two arrays are on different devices.
+
+    Notes
+    -----
+    The mean is subtracted first. ``tf.nn.batch_normalization`` computes ``x * inv + (offset - mean * inv)``,
+    which is off by 7 to 12 percent on x = 4096 + {-3, -1, 1, 3} / 2048.
+
+    References
+    ----------
+    .. [1] ``tf.nn.batch_normalization``, whose argument names and shapes these are.
+    """
+    epsilon = require_epsilon("variance_epsilon", variance_epsilon)
+    parameters = {"mean": mean, "variance": variance, "offset": offset, "scale": scale}
+    require_real_floating(x=x, **parameters)
+    xp = common_namespace(x=x, **parameters)
+    shape = shape_of(x)
+    for key, value in parameters.items():
+        if value is not None:
+            _require_parameter(key, shape_of(value), shape)
+    dtype = accumulation_dtype(xp, x, *parameters.values())
+    m, v, beta, gamma = (None if p is None else xp.astype(p, dtype) for p in parameters.values())
+    y = normalize(xp.astype(x, dtype) - m, inverse_deviation(v, epsilon, xp), gamma, beta)
+    return xp.astype(y, x.dtype)
+
+
+def inverse_deviation(variance: Any, epsilon: float, xp: Any) -> Any:
+    """Return ``1 / sqrt(variance + epsilon)``, of the variance's shape."""
+    return 1.0 / xp.sqrt(variance + epsilon)
+
+
+def normalize(centred: Any, inverse: Any, gamma: Any, beta: Any) -> Any:
+    """Scale and shift what is centred already.
+
+    Parameters
+    ----------
+    centred : array, shape S
+        ``x - mean``. Folding the mean into the offset instead loses all digits that it has in common with x.
+    inverse : array, broadcastable to S
+        ``1 / sqrt(variance + epsilon)``.
+    gamma, beta : array, broadcastable to S, or None
+        The affine parameters.
+
+    Returns
+    -------
+    array, shape S
+        The output.
+    """
+    y = centred * (inverse if gamma is None else inverse * gamma)
+    return y if beta is None else y + beta
+
+
+def require_epsilon(name: str, epsilon: Any) -> float:
+    """Take an epsilon that is a finite number of at least 0.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument, for the message.
+    epsilon : object
+        What came.
+
+    Returns
+    -------
+    float
+        The same number.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number; an array is none.
+    ValueError
+        If it is negative, infinite or NaN.
+    """
+    if isinstance(epsilon, bool) or not isinstance(epsilon, Real):
+        raise TypeError(message(f"{name} must be a real number", **{name: epsilon}))
+    if not isfinite(epsilon) or epsilon < 0:
+        raise ValueError(message(f"{name} must be finite and not negative", **{name: epsilon}))
+    return float(epsilon)
+
+
+def _require_parameter(name: str, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    last = len(given) == 1 and shape[-1:] == given
+    full = len(given) == len(shape) and all(g in (1, s) for g, s in zip(given, shape, strict=True))
+    if not shape or not (last or full):
+        raise ValueError(
+            message(
+                f"{name} must be one-dimensional with the size of x's last axis, or have x's rank and on "
+                "each axis x's size or 1",
+                x=shape,
+                **{name: given},
+            )
+        )

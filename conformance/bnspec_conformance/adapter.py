@@ -1,0 +1,207 @@
+"""The adapter protocol: what the author of a batch normalization writes to have it checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from bnspec.conventions import Convention
+from bnspec.errors import message, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+__all__ = ["CAPABILITIES", "Adapter", "Config", "Layer", "gaps_of", "load"]
+
+CAPABILITIES = {
+    "float16": "float16 input",
+    "bfloat16": "bfloat16 input, as an ml_dtypes array",
+    "float32": "float32 input",
+    "float64": "float64 input",
+    "rank 1": "input of rank 1: one element per channel",
+    "rank 2": "input of rank 2",
+    "rank 3": "input of rank 3",
+    "rank 4": "input of rank 4",
+    "rank 5": "input of rank 5",
+    "axis 0": "the first axis as the feature axis",
+    "axis 1": "the second axis as the feature axis of an input of rank 3 or more",
+    "axis -1": "the last axis as the feature axis of an input of rank 3 or more",
+    "inner axis": "any other feature axis",
+    "several axes": "several feature axes",
+    "momentum=None": "the cumulative average",
+    "center=False": "no beta",
+    "scale=False": "no gamma",
+    "gradients": "Layer.gradients",
+    "autodiff": "Layer.autodiff: gradients by a framework's automatic differentiation",
+    "compile": "Layer.compile",
+    "moments": "Adapter.moments",
+    "weighted_moments": "Adapter.weighted_moments",
+    "batch_normalization": "Adapter.batch_normalization",
+}
+"""What an adapter may be unable to do, by the name under which its ``gaps`` declare it."""
+
+# Methods that need not be there; where one is missing, that is the declaration.
+_OPTIONAL_OF_LAYER = ("gradients", "autodiff", "compile")
+_OPTIONAL_OF_ADAPTER = ("moments", "weighted_moments", "batch_normalization")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What an adapter is asked to build.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The shape S of the input; the sizes of the axes that are averaged over may change from call to call.
+    axis : tuple of int
+        The feature axes, non-negative and ascending.
+    momentum : float or None
+        In the direction of the adapter's convention; None is the cumulative average.
+    epsilon : float
+        Added to the variance.
+    center, scale : bool
+        Whether there is a beta, and a gamma.
+    dtype : str
+        The dtype of the input.
+    convention : Convention
+        The adapter's own convention.
+    """
+
+    shape: tuple[int, ...]
+    axis: tuple[int, ...]
+    momentum: float | None
+    epsilon: float
+    center: bool
+    scale: bool
+    dtype: str
+    convention: Convention
+
+    @property
+    def num_features(self) -> int:
+        """C, the size of the feature axis, where there is one."""
+        return self.shape[self.axis[0]]
+
+
+class Layer(Protocol):
+    """One batch normalization with its state. Arrays are NumPy's on both sides.
+
+    Three more methods are optional: ``gradients(x, cotangent, training)`` returns a mapping from ``"x"``,
+    ``"gamma"``, ``"beta"``, and in evaluation ``"moving_mean"`` and ``"moving_variance"``, as far as it has
+    them, to gradients; ``autodiff``, the same by a framework's own differentiation; ``compile()`` returns a
+    Layer that does the same under a compiler.
+    """
+
+    def load(
+        self,
+        gamma: np.ndarray[Any, Any] | None,
+        beta: np.ndarray[Any, Any] | None,
+        moving_mean: np.ndarray[Any, Any],
+        moving_variance: np.ndarray[Any, Any],
+    ) -> None:
+        """Set parameters and running statistics, float32, or float64 for float64 input."""
+
+    def __call__(self, x: np.ndarray[Any, Any], training: bool) -> np.ndarray[Any, Any]:
+        """Return the output; in training, update the running statistics."""
+
+    def read(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return moving_mean and moving_variance."""
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """Builds layers; usually the Layer class itself.
+
+    An attribute ``gaps`` is optional: it maps capabilities (see `CAPABILITIES`) to the reason why they are
+    missing. Three functions are optional: ``moments(x, axes, keepdims)``, ``weighted_moments(x, axes,
+    frequency_weights, keepdims)`` and ``batch_normalization(x, mean, variance, offset, scale,
+    variance_epsilon)``.
+    """
+
+    convention: Convention
+
+    def __call__(self, config: Config) -> Layer:
+        """Build a layer."""
+
+
+def gaps_of(adapter: Adapter) -> Mapping[str, str]:
+    """Collect what an adapter cannot do: what it declares, and the optional methods that it leaves out.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        The adapter.
+
+    Returns
+    -------
+    mapping
+        Capability to reason.
+
+    Raises
+    ------
+    ValueError
+        If a declared capability does not exist, or has no reason.
+    """
+    declared = dict(getattr(adapter, "gaps", {}))
+    for name, reason in declared.items():
+        if name not in CAPABILITIES:
+            raise ValueError(message("gaps must name capabilities", cure=nearest(name, CAPABILITIES), gap=name))
+        if not reason:
+            raise ValueError(message("each gap must have a reason", gap=name))
+    if find_spec("ml_dtypes") is None:
+        declared.setdefault("bfloat16", "ml_dtypes is not installed: pip install 'bnspec[half]'")
+    layer = getattr(adapter, "layer", adapter)
+    for holder, names in ((layer, _OPTIONAL_OF_LAYER), (adapter, _OPTIONAL_OF_ADAPTER)):
+        for name in names:
+            if not hasattr(holder, name):
+                declared.setdefault(name, f"the adapter has no {name}")
+    return declared
+
+
+def load(path: str) -> Adapter:
+    """Import an adapter.
+
+    Parameters
+    ----------
+    path : str
+        ``module:attribute``.
+
+    Returns
+    -------
+    Adapter
+
+    Raises
+    ------
+    ValueError
+        If the path is malformed.
+    ImportError
+        If the module cannot be imported or has no such attribute.
+    TypeError
+        If what is there is no adapter.
+    """
+    module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute:
+        raise ValueError(message("an implementation must be given as module:attribute", implementation=path))
+    module = import_module(module_name)
+    if not hasattr(module, attribute):
+        raise ImportError(
+            message(
+                f"{module_name} must have the attribute {attribute!r}",
+                cure=nearest(attribute, (name for name in vars(module) if not name.startswith("_"))),
+                implementation=path,
+            )
+        )
+    adapter = getattr(module, attribute)
+    if not callable(adapter) or not isinstance(getattr(adapter, "convention", None), Convention):
+        raise TypeError(
+            message(
+                "an adapter must be callable and have a convention",
+                cure="Set convention = bnspec.conventions.TORCH, or another, in the class.",
+                implementation=path,
+            )
+        )
+    checked: Adapter = adapter
+    return checked

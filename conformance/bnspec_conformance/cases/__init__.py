@@ -1,0 +1,22 @@
+"""The cases: small, named, and the same in every run."""
+
+from ._case import Case, from_rows, to_rows
+from ._data import DATA
+from ._tables import AXES, COMPILED, CONSTANT, DTYPES, EMPTY, GRADIENTS, MOMENTS, NORMALIZATION, ONE_ELEMENT, RUNNING
+
+__all__ = [
+    "AXES",
+    "COMPILED",
+    "CONSTANT",
+    "DATA",
+    "DTYPES",
+    "EMPTY",
+    "GRADIENTS",
+    "MOMENTS",
+    "NORMALIZATION",
+    "ONE_ELEMENT",
+    "RUNNING",
+    "Case",
+    "from_rows",
+    "to_rows",
+]

@@ -1,0 +1,89 @@
+"""Comparison: what was seen against what is exact, within a bound, as a sentence when it fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .oracle import Exact
+
+__all__ = ["Checks", "LawBroken"]
+
+
+class LawBroken(AssertionError):
+    """A law that an implementation breaks."""
+
+
+class Checks:
+    """The comparisons of one law on one case.
+
+    Attributes
+    ----------
+    worst : float or None
+        The largest error as a fraction of its bound; None before the first numeric comparison.
+    """
+
+    def __init__(self) -> None:
+        self.worst: float | None = None
+
+    def close(self, what: str, seen: Any, exact: Exact, bound: np.ndarray[Any, Any], dtype: str) -> None:
+        """Require shape, dtype, finiteness, and an error within the bound.
+
+        Parameters
+        ----------
+        what : str
+            What is compared, for the message.
+        seen : array
+            What the implementation gave.
+        exact : Exact
+            What the oracle gives.
+        bound : array
+            Of the same shape: how far `seen` may be from `exact`.
+        dtype : str
+            The name of the dtype that `seen` must have.
+
+        Raises
+        ------
+        LawBroken
+            If `seen` is not as required.
+        """
+        self.array(what, seen, exact.shape, dtype)
+        if seen.size == 0:
+            return
+        error = np.asarray(exact.error(seen))
+        # An exact result needs no bound; a bound that is NaN or infinite allows nothing to be concluded.
+        if not np.isfinite(bound).all():
+            raise ValueError(f"the bound of {what} must be finite: the case is too hard for the dtype {dtype}")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(error == 0, 0.0, error / bound)
+        self.worst = max(self.worst or 0.0, float(ratio.max()))
+        if not (ratio <= 1).all():
+            at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+            raise LawBroken(
+                f"{what} must be {exact.to_float()[at]!r} within {bound[at]:.3g} at {tuple(map(int, at))}. "
+                f"Got {seen[at]!r}, {ratio[at]:.3g} times the bound."
+            )
+
+    def array(self, what: str, seen: Any, shape: tuple[int, ...], dtype: str) -> None:
+        """Require a NumPy array of a shape and dtype."""
+        if not isinstance(seen, np.ndarray):
+            raise LawBroken(f"{what} must be a NumPy array. Got type={type(seen).__qualname__}.")
+        if seen.shape != shape:
+            raise LawBroken(f"{what} must have shape {shape}. Got shape={seen.shape}.")
+        if seen.dtype.name != dtype:
+            raise LawBroken(f"{what} must have dtype {dtype}. Got dtype={seen.dtype.name}.")
+
+    def same(self, what: str, seen: Any, expected: Any) -> None:
+        """Require equality to the byte, dtype and shape included."""
+        seen, expected = np.asarray(seen), np.asarray(expected)
+        self.array(what, seen, expected.shape, expected.dtype.name)
+        if seen.tobytes() != expected.tobytes():
+            raise LawBroken(f"{what} must be unchanged to the byte. Got {seen!r}, not {expected!r}.")
+        self.worst = self.worst or 0.0
+
+    def true(self, what: str, condition: bool) -> None:
+        """Require a condition."""
+        if not condition:
+            raise LawBroken(f"{what}.")

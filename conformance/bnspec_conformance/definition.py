@@ -1,0 +1,166 @@
+"""The adapter of bnspec itself, on a backend."""
+
+from __future__ import annotations
+
+from copy import copy
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import bnspec
+
+from .checks import LawBroken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bnspec.conventions import Convention
+
+    from .adapter import Config
+
+__all__ = ["DefinitionAdapter"]
+
+
+class DefinitionAdapter:
+    """bnspec on a backend.
+
+    Parameters
+    ----------
+    backend : Backend
+        As ``bnspec.backend`` returns it.
+    convention : Convention
+        The convention that the layers follow.
+    """
+
+    def __init__(self, backend: Any, convention: Convention) -> None:
+        self.backend = backend
+        self.convention = convention
+        self.layer = DefinitionLayer
+
+    @property
+    def gaps(self) -> Mapping[str, str]:
+        """What the backend declares."""
+        gaps: Mapping[str, str] = self.backend.gaps()
+        return gaps
+
+    def __call__(self, config: Config) -> DefinitionLayer:
+        return DefinitionLayer(config, self.backend)
+
+    def moments(self, x: Any, axes: Any, keepdims: bool) -> Any:
+        """Run ``bnspec.moments`` on the backend."""
+        return self._on_backend(bnspec.moments, x, axes, keepdims)
+
+    def weighted_moments(self, x: Any, axes: Any, frequency_weights: Any, keepdims: bool) -> Any:
+        """Run ``bnspec.weighted_moments`` on the backend."""
+        return self._on_backend(bnspec.weighted_moments, x, axes, frequency_weights, keepdims)
+
+    def batch_normalization(self, *arguments: Any) -> Any:
+        """Run ``bnspec.batch_normalization`` on the backend."""
+        return self._on_backend(bnspec.batch_normalization, *arguments)
+
+    def _on_backend(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        with self.backend.context():
+            return receive(self.backend, function(*(send(self.backend, argument) for argument in arguments)))
+
+
+class DefinitionLayer:
+    """One ``bnspec.BatchNorm`` with its parameters and state on a backend."""
+
+    def __init__(self, config: Config, backend: Any) -> None:
+        self.backend = backend
+        self.spec = bnspec.BatchNorm(
+            axis=config.axis,
+            momentum=config.momentum,
+            epsilon=config.epsilon,
+            center=config.center,
+            scale=config.scale,
+            convention=config.convention,
+        )
+        self._compiled: dict[bool, Callable[..., Any]] | None = None
+
+    def load(self, gamma: Any, beta: Any, moving_mean: Any, moving_variance: Any) -> None:
+        """Set parameters and running statistics."""
+        with self.backend.context():
+            count = np.asarray(0, dtype=np.int32)
+            self.params = bnspec.Params(*send(self.backend, (gamma, beta)))
+            self.state = bnspec.State(*send(self.backend, (moving_mean, moving_variance, count)))
+
+    def __call__(self, x: np.ndarray[Any, Any], training: bool) -> np.ndarray[Any, Any]:
+        with self.backend.context():
+            apply = self._compiled[training] if self._compiled else partial(self.spec.apply, training=training)
+            y, state = self._purely(apply, send(self.backend, x))
+            self.state = bnspec.State(*state)
+            out: np.ndarray[Any, Any] = receive(self.backend, y)
+            return out
+
+    def read(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return the running statistics."""
+        with self.backend.context():
+            mean, variance, _ = receive(self.backend, tuple(self.state))
+        return mean, variance
+
+    def compile(self) -> DefinitionLayer:
+        """Return a layer with the same parameters and state whose calls are compiled."""
+        other = copy(self)
+        other._compiled = {
+            training: self.backend.compile(partial(self.spec.apply, training=training)) for training in (True, False)
+        }
+        return other
+
+    def gradients(self, x: Any, cotangent: Any, training: bool) -> dict[str, Any]:
+        """Return the gradients of ``BatchNorm.vjp``."""
+        with self.backend.context():
+            _, _, pullback = self._purely(partial(self.spec.vjp, training=training), send(self.backend, x))
+            found = pullback(send(self.backend, cotangent))._asdict()
+            return {name: receive(self.backend, value) for name, value in found.items() if value is not None}
+
+    def autodiff(self, x: Any, cotangent: Any, training: bool) -> dict[str, Any]:
+        """Return the gradients of the framework's own differentiation of ``BatchNorm.apply``."""
+        with self.backend.context():
+            xp = self.backend.namespace()
+            given = {"x": send(self.backend, x), **self.params._asdict(), **self.state._asdict()}
+            count = given.pop("num_batches")
+            names = [name for name, value in given.items() if value is not None]
+            weight = send(self.backend, cotangent)
+
+            def paired(values: tuple[Any, ...]) -> Any:
+                named = {**given, **dict(zip(names, values, strict=True))}
+                params = bnspec.Params(named["gamma"], named["beta"])
+                state = bnspec.State(named["moving_mean"], named["moving_variance"], count)
+                y, _ = self.spec.apply(params, state, named["x"], training=training)
+                return xp.sum(xp.reshape(y * weight, (-1,)), axis=0)
+
+            differentiate = self.backend.value_and_grad(paired)
+            _, gradients = differentiate(tuple(given[name] for name in names))
+            found = dict(zip(names, gradients, strict=True))
+            return {name: receive(self.backend, value) for name, value in found.items() if value is not None}
+
+    def _purely(self, function: Callable[..., Any], x: Any) -> Any:
+        """Call with parameters, state and input, and fail if the call changed any of them."""
+        given = (*self.params, *self.state, x)
+        before = receive(self.backend, given)
+        result = function(self.params, self.state, x)
+        after = receive(self.backend, given)
+        for name, old, new in zip((*self.params._fields, *self.state._fields, "x"), before, after, strict=True):
+            if old is not None and old.tobytes() != new.tobytes():
+                raise LawBroken(f"{name} must not be changed by the call.")
+        return result
+
+
+def send(backend: Any, value: Any) -> Any:
+    """Copy the NumPy arrays in a value to a backend; leave all else as it is."""
+    if isinstance(value, tuple) and any(isinstance(item, np.ndarray) for item in value):
+        return tuple(send(backend, item) for item in value)
+    return backend.asarray(value) if isinstance(value, np.ndarray) else value
+
+
+def receive(backend: Any, value: Any) -> Any:
+    """Copy arrays of a backend to NumPy, and fail on any that belongs to another library or device."""
+    if isinstance(value, tuple):
+        return tuple(receive(backend, item) for item in value)
+    if value is None:
+        return None
+    if not backend.owns(value):
+        raise LawBroken(f"{backend.name} must get back an array of its own. Got type={type(value).__qualname__}.")
+    return backend.to_numpy(value)

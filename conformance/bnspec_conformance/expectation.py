@@ -1,0 +1,165 @@
+"""What a case must give: the oracle's exact values beside the bounds of a grade, computed once per run."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import bounds, oracle
+from .cases import from_rows, to_rows
+
+if TYPE_CHECKING:
+    from bnspec.conventions import Convention
+
+    from .cases import Case
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["Expected", "Step", "gradients", "trajectory"]
+
+
+class Expected(NamedTuple):
+    """An exact value and how far a computed one may be from it."""
+
+    exact: oracle.Exact
+    bound: Array
+
+
+class Step(NamedTuple):
+    """What one call must give."""
+
+    y: Expected
+    moving_mean: Expected
+    moving_variance: Expected
+
+
+@lru_cache(maxsize=None)
+def trajectory(case: Case, convention: Convention, grade: bounds.Grade) -> tuple[Step, ...]:
+    """Expect the outputs and states of the training batches, and of the evaluation batch at the end.
+
+    Parameters
+    ----------
+    case : Case
+        Supplies the batches; none of them is empty.
+    convention : Convention
+        What is computed.
+    grade : Grade
+        How well.
+
+    Returns
+    -------
+    tuple of Step
+        One for each training batch, then one for the evaluation batch. The error of the state is carried
+        from step to step, and into the evaluation.
+    """
+    batches = [*((x, True) for x in case.training), (case.evaluation, False)]
+    found = oracle.trajectory(
+        batches,
+        axis=case.axis,
+        epsilon=case.epsilon,
+        momentum=case.momentum(convention),
+        convention=convention,
+        gamma=case.gamma,
+        beta=case.beta,
+        moving_mean=case.moving_mean,
+        moving_variance=case.moving_variance,
+    )
+    form, out = _formats(case)
+    gamma, beta = _affine(case)
+    averages = [case.moving_mean.astype(np.float64).reshape(-1), case.moving_variance.astype(np.float64).reshape(-1)]
+    errors = [np.zeros_like(averages[0]), np.zeros_like(averages[1])]
+    steps = []
+    for (x, training), step in zip(batches, found, strict=True):
+        rows = to_rows(x, case.axis)
+        if training:
+            assert step.mean is not None  # noqa: S101 - narrows the type: the batch is not empty
+            assert step.variance is not None  # noqa: S101
+            given = bounds.batch_statistics(rows, _flat(step.mean), _flat(step.variance), grade, form)
+        else:
+            given = bounds.Statistics(averages[0], averages[1], errors[0], errors[1], np.zeros_like(errors[0]))
+        bound = bounds.normalized(rows, given, case.epsilon, gamma, beta, form, out)
+        if training:
+            share = 1.0 / step.state.num_batches if case.take is None else case.take
+            bessel = len(rows) / max(len(rows) - 1, 1) if convention.running_variance == "bessel" else 1.0
+            batch = (given.mean, bessel * given.variance)
+            batch_errors = (
+                bounds.rounded(given.mean_error, batch[0], form),
+                bounds.rounded(bounds.rounded(bessel * given.variance_error, batch[1], form), batch[1], form),
+            )
+            errors = [
+                bounds.running(old, old_error, new, new_error, share, form)
+                for old, old_error, new, new_error in zip(averages, errors, batch, batch_errors, strict=True)
+            ]
+            averages = [_flat(step.state.moving_mean), _flat(step.state.moving_variance)]
+        steps.append(
+            Step(
+                Expected(step.y, from_rows(bound, x.shape, case.axis)),
+                Expected(step.state.moving_mean, errors[0].reshape(case.parameter_shape)),
+                Expected(step.state.moving_variance, errors[1].reshape(case.parameter_shape)),
+            )
+        )
+    return tuple(steps)
+
+
+@lru_cache(maxsize=None)
+def gradients(case: Case, training: bool, grade: bounds.Grade) -> dict[str, Expected]:
+    """Expect the gradients on the last training batch.
+
+    Parameters
+    ----------
+    case : Case
+        Supplies the batch, the cotangent and the running statistics.
+    training : bool
+        Whether the derivative runs through the statistics of the batch.
+    grade : Grade
+        How well the statistics and the sums are computed.
+
+    Returns
+    -------
+    dict
+        By the names of ``bnspec.Gradients``.
+    """
+    x = case.training[-1]
+    exact = oracle.gradients(
+        x,
+        case.cotangent,
+        axis=case.axis,
+        epsilon=case.epsilon,
+        gamma=case.gamma,
+        moving_mean=case.moving_mean,
+        moving_variance=case.moving_variance,
+        training=training,
+    )
+    form, out = _formats(case)
+    gamma, _ = _affine(case)
+    rows, cotangent = to_rows(x, case.axis), to_rows(case.cotangent, case.axis)
+    if training:
+        reduced = tuple(a for a in range(x.ndim) if a not in case.axis)
+        batch = oracle.moments(x, reduced)
+        given = bounds.batch_statistics(rows, _flat(batch.mean), _flat(batch.variance), grade, form)
+        limit = bounds.training_gradients(rows, cotangent, given, case.epsilon, gamma, grade, form, out)
+    else:
+        mean, variance = (to_rows(v, tuple(range(v.ndim)))[0] for v in (case.moving_mean, case.moving_variance))
+        given = bounds.exact_statistics(mean, variance)
+        limit = bounds.evaluation_gradients(rows, cotangent, given, case.epsilon, gamma, grade, form, out)
+    expected = {"x": Expected(exact.x, from_rows(limit.x, x.shape, case.axis))}
+    for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+        expected[name] = Expected(getattr(exact, name), getattr(limit, name).reshape(case.parameter_shape))
+    return expected
+
+
+def _formats(case: Case) -> tuple[bounds.Format, bounds.Format]:
+    """Return what is computed in, and what the output is rounded to."""
+    return bounds.FORMATS[case.parameter_dtype], bounds.FORMATS[case.dtype]
+
+
+def _affine(case: Case) -> tuple[Array | float, Array | float]:
+    gamma = 1.0 if case.gamma is None else case.gamma.astype(np.float64).reshape(-1)
+    beta = 0.0 if case.beta is None else case.beta.astype(np.float64).reshape(-1)
+    return gamma, beta
+
+
+def _flat(exact: oracle.Exact) -> Array:
+    return np.asarray(exact.to_float()).reshape(-1)

@@ -1,0 +1,34 @@
+"""The laws, by topic."""
+
+from . import axes, compiled, data, degenerate, dtypes, gradients, moments, normalization, purity, running
+from ._law import Law, Subject, Trial
+
+__all__ = ["GROUPS", "LAWS", "Law", "Subject", "Trial", "trials"]
+
+_TOPICS = (moments, normalization, running, gradients, axes, dtypes, degenerate, purity, compiled, data)
+
+LAWS: tuple[Law, ...] = tuple(value for topic in _TOPICS for value in vars(topic).values() if isinstance(value, Law))
+"""Every law, in the order of the report."""
+
+GROUPS: tuple[str, ...] = tuple(dict.fromkeys(law.group for law in LAWS))
+"""The columns of the report."""
+
+
+def trials(subject: Subject) -> list[Trial]:
+    """List everything that a subject is tried on.
+
+    Parameters
+    ----------
+    subject : Subject
+        The subject.
+
+    Returns
+    -------
+    list of Trial
+    """
+    return [
+        Trial(law, case, subject, adapter)
+        for law in LAWS
+        for case in law.cases
+        for adapter in (subject.adapters if law.every_convention else subject.adapters[:1])
+    ]

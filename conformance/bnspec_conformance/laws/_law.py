@@ -1,0 +1,131 @@
+"""Law: a sentence about batch normalization, as a function that raises when it is broken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bnspec_conformance.adapter import gaps_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import numpy as np
+
+    from bnspec_conformance.adapter import Adapter, Layer
+    from bnspec_conformance.bounds import Grade
+    from bnspec_conformance.cases import Case
+    from bnspec_conformance.checks import Checks
+
+__all__ = ["Law", "Subject", "Trial", "law", "pure_call"]
+
+
+@dataclass(frozen=True)
+class Law:
+    """A law and the cases on which it is tried.
+
+    Attributes
+    ----------
+    group : str
+        The column of the report.
+    name : str
+        The name of the function.
+    sentence : str
+        The first line of its docstring.
+    check : callable
+        ``check(adapter, case, grade, checks)`` raises LawBroken.
+    cases : tuple of Case
+        The cases.
+    requires : frozenset of str
+        The capabilities that the law itself needs.
+    every_convention : bool
+        Whether the law depends on the convention, and is tried under each one that a subject offers.
+    """
+
+    group: str
+    name: str
+    sentence: str
+    check: Callable[[Adapter, Case, Grade, Checks], None]
+    cases: tuple[Case, ...]
+    requires: frozenset[str]
+    every_convention: bool
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is held to the laws: a row of the report.
+
+    Attributes
+    ----------
+    name : str
+        The row.
+    adapters : tuple of Adapter
+        One for each convention that it offers.
+    grade : Grade
+        The bounds that it is held to.
+    """
+
+    name: str
+    adapters: tuple[Adapter, ...]
+    grade: Grade
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One law on one case of one subject under one convention."""
+
+    law: Law
+    case: Case
+    subject: Subject
+    adapter: Adapter
+
+    @property
+    def id(self) -> str:
+        """The name of the trial in every report."""
+        parts = (self.subject.name, f"{self.law.group}.{self.law.name}", self.case.id, self.adapter.convention.name)
+        return "-".join(parts)
+
+    @property
+    def missing(self) -> str:
+        """The declared reason why the subject cannot be tried, or an empty string."""
+        gaps: Mapping[str, str] = gaps_of(self.adapter)
+        needed = sorted((self.law.requires | self.case.requires) & gaps.keys())
+        return "; ".join(f"{name}: {gaps[name]}" for name in needed)
+
+    def run(self, checks: Checks) -> None:
+        """Try the law."""
+        self.law.check(self.adapter, self.case, self.subject.grade, checks)
+
+
+def law(
+    group: str, cases: Iterable[Case], *, requires: Iterable[str] = (), every_convention: bool = False
+) -> Callable[[Callable[[Adapter, Case, Grade, Checks], None]], Law]:
+    """Make a law of a function.
+
+    Parameters
+    ----------
+    group, cases, requires, every_convention
+        As of :class:`Law`.
+
+    Returns
+    -------
+    callable
+        A decorator.
+    """
+
+    def decorate(check: Callable[[Adapter, Case, Grade, Checks], None]) -> Law:
+        sentence = (check.__doc__ or "").partition("\n")[0]
+        name = check.__name__
+        return Law(group, name, sentence, check, tuple(cases), frozenset(requires), every_convention)
+
+    return decorate
+
+
+def pure_call(
+    layer: Layer, x: np.ndarray[Any, Any], training: bool, checks: Checks
+) -> np.ndarray[Any, Any]:
+    """Call a layer, and fail if it changed its input or returned a view of it."""
+    given = x.copy()
+    y = layer(given, training)
+    checks.same("the input", given, x)
+    return y

@@ -1,0 +1,32 @@
+"""Gradients: with cotangents that are not uniform, through the statistics of the batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bnspec_conformance.cases import GRADIENTS, Case
+from bnspec_conformance.laws._common import require_gradients
+from bnspec_conformance.laws._law import law
+
+if TYPE_CHECKING:
+    from bnspec_conformance.adapter import Adapter
+    from bnspec_conformance.bounds import Grade
+    from bnspec_conformance.checks import Checks
+
+
+@law("gradients", GRADIENTS, requires=("gradients",))
+def vector_jacobian_product(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
+    """The gradients are exact in training, through mean and variance, and in evaluation, where these are given."""
+    for training in (True, False):
+        layer = case.build(adapter)
+        found = layer.gradients(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]
+        require_gradients(found, case, training, grade, checks)
+
+
+@law("gradients", GRADIENTS, requires=("autodiff",))
+def automatic_differentiation(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
+    """A framework's own differentiation of the forward pass gives the same gradients."""
+    for training in (True, False):
+        layer = case.build(adapter)
+        found = layer.autodiff(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]
+        require_gradients(found, case, training, grade, checks)

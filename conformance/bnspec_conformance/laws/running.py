@@ -1,0 +1,20 @@
+"""Running statistics: several training steps, then evaluation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bnspec_conformance.cases import RUNNING, Case
+from bnspec_conformance.laws._common import require_trajectory
+from bnspec_conformance.laws._law import law
+
+if TYPE_CHECKING:
+    from bnspec_conformance.adapter import Adapter
+    from bnspec_conformance.bounds import Grade
+    from bnspec_conformance.checks import Checks
+
+
+@law("running", RUNNING, every_convention=True)
+def several_steps_then_evaluation(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
+    """Outputs and running statistics follow the recurrence, batch after batch, and evaluation uses them."""
+    require_trajectory(case.build(adapter), adapter, case, grade, checks)

@@ -1,0 +1,23 @@
+"""Batch normalization in exact arithmetic, derived from its definition and sharing no code with `bnspec`.
+
+Every input is taken at its exact value, sums are sums of integers, and each result is rounded once, to a
+grid that is at least 2**-192 times finer than the result itself; `Exact` states the guarantee.
+"""
+
+from ._batchnorm import Moments, State, Step, batch_normalization, moments, trajectory
+from ._derivatives import Gradients, gradients, hessian_vector_product
+from ._exact import GUARD_BITS, Exact
+
+__all__ = [
+    "GUARD_BITS",
+    "Exact",
+    "Gradients",
+    "Moments",
+    "State",
+    "Step",
+    "batch_normalization",
+    "gradients",
+    "hessian_vector_product",
+    "moments",
+    "trajectory",
+]

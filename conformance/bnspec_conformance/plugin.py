@@ -1,0 +1,138 @@
+"""The pytest plugin: options, trials, the rule about skips, and the reports.
+
+It loads in every pytest run of its environment, so it imports only pytest and the standard library at its
+top, and touches no test but its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from bnspec_conformance.laws import Subject, Trial
+    from bnspec_conformance.report.collector import Collector
+
+_SUITE = Path(__file__).with_name("test_laws.py")
+_SUBJECTS = pytest.StashKey["list[Subject]"]()
+_COLLECTOR = pytest.StashKey["Collector"]()
+_DECLARED = pytest.StashKey[str]()
+_PROPERTIES = ("subject", "group", "law", "case", "convention")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("bnspec", "batch normalization conformance")
+    group.addoption(
+        "--bn-backend",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="try bnspec on this backend, for example torch or jax:x64; an error if it cannot be loaded "
+        "(default: all that can)",
+    )
+    group.addoption(
+        "--bn-implementation",
+        action="append",
+        default=[],
+        metavar="MODULE:ATTR",
+        help="try an implementation of your own, through its adapter, instead of the backends",
+    )
+    group.addoption("--bn-report", metavar="DIR", help="write results.json into this folder")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Turn every trial into a test."""
+    if Path(metafunc.module.__file__ or "") != _SUITE:
+        return
+    from bnspec_conformance.laws import trials  # noqa: PLC0415 - see the module's docstring
+
+    found = [trial for subject in _subjects(metafunc.config) for trial in trials(subject)]
+    metafunc.parametrize("trial", found, ids=[trial.id for trial in found])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Make warnings errors in the suite, whoever's configuration is in force, and label its items."""
+    for item in items:
+        if (trial := _trial(item)) is not None:
+            item.add_marker(pytest.mark.filterwarnings("error"))
+            values = (trial.subject.name, trial.law.group, trial.law.name, trial.case.id, trial.adapter.convention.name)
+            item.user_properties.extend(zip(_PROPERTIES, values, strict=True))
+
+
+@pytest.fixture
+def declare(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Declare the reason of the skip that follows."""
+
+    def note(reason: str) -> None:
+        request.node.stash[_DECLARED] = reason
+
+    return note
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip without a declared reason into a failure."""
+    report = yield
+    if report.skipped and _trial(item) is not None and not item.stash.get(_DECLARED, ""):
+        report.outcome = "failed"
+        report.longrepr = f"A skip must have a declared reason. Got {report.longreprtext or report.longrepr}."
+    return report
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say who is tried, and who is not and why."""
+    if _SUBJECTS not in config.stash and not _asked(config):
+        return []
+    names = ", ".join(subject.name for subject in _subjects(config))
+    absent = [f"bnspec: not present: {name}: {reason}" for name, reason in config.stash[_COLLECTOR].absent.items()]
+    return [f"bnspec: subjects: {names}", *absent]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect the results of the suite."""
+    from bnspec_conformance.report.collector import Collector  # noqa: PLC0415 - standard library only
+
+    config.stash[_COLLECTOR] = Collector(config)
+    config.pluginmanager.register(config.stash[_COLLECTOR], "bnspec-collector")
+
+
+def _trial(item: pytest.Item) -> Trial | None:
+    """Return the trial of an item of the suite, and None for anybody else's item."""
+    if item.path != _SUITE or not isinstance(item, pytest.Function):
+        return None
+    trial: Trial = item.callspec.params["trial"]
+    return trial
+
+
+def _asked(config: pytest.Config) -> bool:
+    return bool(config.getoption("bn_backend") or config.getoption("bn_implementation"))
+
+
+def _subjects(config: pytest.Config) -> list[Subject]:
+    if _SUBJECTS in config.stash:
+        return config.stash[_SUBJECTS]
+    from bnspec_conformance.subjects import (  # noqa: PLC0415 - see the module's docstring
+        backend_subject,
+        implementation_subject,
+        present_backends,
+    )
+
+    backends: list[str] = config.getoption("bn_backend")
+    absent: dict[str, str] = {}
+    if not _asked(config):
+        backends, absent = present_backends()
+    try:
+        subjects = [backend_subject(name) for name in backends]
+        subjects += [implementation_subject(path) for path in config.getoption("bn_implementation")]
+    except (ImportError, RuntimeError, TypeError, ValueError) as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[_SUBJECTS] = subjects
+    config.stash[_COLLECTOR].absent = absent
+    return subjects

@@ -1,0 +1,1 @@
+"""Reports: JSON first; the console table is drawn from it."""

@@ -1,0 +1,96 @@
+"""Who is tried: the backends that are here, or implementations of others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import bnspec
+from bnspec import conventions, registry
+
+from .adapter import load
+from .bounds import DEFINITION, NAIVE
+from .definition import DefinitionAdapter
+from .laws import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["backend_subject", "implementation_subject", "present_backends"]
+
+# The report's rows in the order in which people think of them; others follow by name.
+_ORDER = ("numpy", "array-api-strict", "torch", "jax", "tensorflow")
+
+
+def backend_subject(name: str) -> Subject:
+    """Hold bnspec on a backend to the bounds that it claims.
+
+    Parameters
+    ----------
+    name : str
+        A backend, as ``bnspec.backend`` takes it.
+
+    Returns
+    -------
+    Subject
+
+    Raises
+    ------
+    ValueError, ImportError, RuntimeError
+        If there is no such backend, or it cannot be loaded.
+    """
+    backend = bnspec.backend(name)
+    offered = (conventions.KERAS, conventions.TORCH)
+    return Subject(backend.name, tuple(DefinitionAdapter(backend, value) for value in offered), DEFINITION)
+
+
+def implementation_subject(path: str) -> Subject:
+    """Hold an implementation of somebody else to the bounds that every sound one reaches.
+
+    Parameters
+    ----------
+    path : str
+        ``module:attribute``, an adapter.
+
+    Returns
+    -------
+    Subject
+
+    Raises
+    ------
+    ValueError, ImportError, TypeError
+        If there is no adapter of that name.
+    """
+    return Subject(path, (load(path),), NAIVE)
+
+
+def present_backends(names: Iterable[str] | None = None) -> tuple[list[str], dict[str, str]]:
+    """Find out which backends and variants can be used here.
+
+    Parameters
+    ----------
+    names : iterable of str, optional
+        Those to look at; by default all that are registered.
+
+    Returns
+    -------
+    present : list of str
+        Names that ``bnspec.backend`` will load.
+    absent : dict of str
+        The others, each with the reason.
+    """
+    present: list[str] = []
+    absent: dict[str, str] = {}
+    rank = {name: number for number, name in enumerate(_ORDER)}
+    for name in sorted(names or registry.names(), key=lambda name: (rank.get(name, len(rank)), name)):
+        try:
+            backend = bnspec.backend(name)
+        except ImportError as error:
+            absent[name] = str(error)
+            continue
+        present.append(name)
+        for variant, reason in backend.variants().items():
+            if reason:
+                absent[f"{name}:{variant}"] = reason
+            else:
+                present.append(f"{name}:{variant}")
+    return present, absent

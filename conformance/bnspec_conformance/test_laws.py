@@ -1,0 +1,26 @@
+"""The suite: every law, on every case, for every subject. The plugin supplies the trials."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bnspec_conformance.checks import Checks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bnspec_conformance.laws import Trial
+
+
+def test_law(trial: Trial, declare: Callable[[str], None], record_property: Callable[[str, object], None]) -> None:
+    """Try one law; where the subject has declared that it cannot, skip with that reason."""
+    if trial.missing:
+        declare(trial.missing)
+        pytest.skip(trial.missing)
+    checks = Checks()
+    try:
+        trial.run(checks)
+    finally:
+        record_property("worst", checks.worst)
