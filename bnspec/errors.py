@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["message", "nearest"]
 
 
-def message(required: str, *, cure: str = "", **came: object) -> str:
-    """Render ``required. Got name=value, ... cure``.
+def message(required: str, cure: str = "", /, **came: object) -> str:
+    """Render "required. Got name=value, ... cure".
 
     Parameters
     ----------

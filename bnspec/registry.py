@@ -64,14 +64,14 @@ def backend(name: str) -> Any:
     root, _, variant = name.partition(":")
     entry = _entries().get(root)
     if entry is None:
-        raise ValueError(message("backend must be registered", cure=nearest(root, names()), backend=name))
+        raise ValueError(message("backend must be registered", nearest(root, names()), backend=name))
     try:
         found = entry.load()
     except ImportError as error:
         raise ImportError(
             message(
                 f"The backend {root!r} must be importable",
-                cure=f"Install it: pip install 'bnspec[{root.removeprefix('array-api-')}]'.",
+                f"Install it: pip install 'bnspec[{root.removeprefix('array-api-')}]'.",
                 error=error,
             )
         ) from error

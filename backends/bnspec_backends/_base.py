@@ -105,7 +105,7 @@ class Backend(ABC):
         known = self.variants()
         if variant not in known:
             raise ValueError(
-                message(f"{self.framework} must have the variant", cure=nearest(variant, known), variant=variant)
+                message(f"{self.framework} must have the variant", nearest(variant, known), variant=variant)
             )
         if known[variant]:
             raise RuntimeError(
@@ -138,7 +138,7 @@ class Backend(ABC):
             message(f"{self.name} must have automatic differentiation", reason=self.gaps().get("autodiff"))
         )
 
-    def synchronize(self, array: Any) -> None:
+    def synchronize(self, array: Any) -> None:  # noqa: B027 - right for a framework that computes at once
         """Wait until an array has been computed."""
 
 
@@ -156,4 +156,5 @@ def bfloat16() -> np.dtype[Any]:
     """
     import ml_dtypes  # noqa: PLC0415 - an extra
 
-    return np.dtype(ml_dtypes.bfloat16)
+    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return dtype

@@ -53,6 +53,6 @@ class CuPy(Backend):
 
 
 if not cupy.is_available():
-    raise ImportError(message("cupy needs a CUDA device", cure="cupy.is_available() is False on this machine."))
+    raise ImportError(message("cupy needs a CUDA device", "cupy.is_available() is False on this machine."))
 
 BACKEND = CuPy()

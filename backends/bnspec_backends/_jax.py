@@ -69,7 +69,7 @@ class Jax(Backend):
         return differentiated
 
     def synchronize(self, array: Any) -> None:
-        jax.block_until_ready(array)
+        array.block_until_ready()
 
 
 BACKEND = Jax()

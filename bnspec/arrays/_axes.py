@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import index
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from bnspec.errors import message
 
@@ -49,13 +49,10 @@ def as_axes(name: str, axes: int | Sequence[int]) -> tuple[int, ...]:
     TypeError
         If an axis is not an integer.
     """
-    try:
-        several = axes if isinstance(axes, (tuple, list)) else (axes,)
-        if any(isinstance(axis, bool) for axis in several):
-            raise TypeError
-        return tuple(index(axis) for axis in several)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(message(f"{name} must be an integer or a sequence of them", **{name: axes})) from None
+    several = axes if isinstance(axes, (tuple, list)) else (axes,)
+    if any(isinstance(axis, bool) or not isinstance(axis, SupportsIndex) for axis in several):
+        raise TypeError(message(f"{name} must be an integer or a sequence of them", **{name: axes}))
+    return tuple(index(axis) for axis in several)
 
 
 def resolve_axes(name: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -48,7 +48,7 @@ def require_real_floating(**arrays: Any) -> None:
             raise TypeError(
                 message(
                     f"{name} must be real floating: {', '.join(ACCUMULATES_IN)}",
-                    cure=f"Convert it first, for example xp.astype({name}, xp.float32).",
+                    f"Convert it first, for example xp.astype({name}, xp.float32).",
                     dtype=dtype_name(array.dtype),
                 )
             )

@@ -45,16 +45,14 @@ def common_namespace(**arrays: Any) -> Any:
             raise TypeError(
                 message(
                     "All arrays must be of one array library",
-                    cure=f"Convert {name} to the library of {first}.",
+                    f"Convert {name} to the library of {first}.",
                     **{first: xp.__name__, name: other.__name__},
                 )
             )
     devices = {name: device_of(array) for name, array in given.items()}
     known = {name: device for name, device in devices.items() if device is not None}
     if len(set(known.values())) > 1:
-        raise ValueError(
-            message("All arrays must be on one device", cure="Move them to the device of the input.", **known)
-        )
+        raise ValueError(message("All arrays must be on one device", "Move them to the device of the input.", **known))
     return xp
 
 
@@ -88,7 +86,7 @@ def _namespace_of(name: str, array: Any) -> Any:
             raise TypeError(
                 message(
                     f"{name} must be an array of a known library: {', '.join(sorted(registry.names()))}",
-                    cure="Convert it first, for example with numpy.asarray.",
+                    "Convert it first, for example with numpy.asarray.",
                     type=f"{kind.__module__}.{kind.__qualname__}",
                 )
             ) from None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from math import isfinite
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from bnspec.arrays import (
     accumulation_dtype,
@@ -110,7 +109,7 @@ class BatchNorm:
     """
 
     axis: int | Sequence[int] | Literal[Default.DEFAULT] = DEFAULT
-    momentum: float | None | Literal[Default.DEFAULT] = DEFAULT
+    momentum: float | Literal[Default.DEFAULT] | None = DEFAULT
     epsilon: float | Literal[Default.DEFAULT] = DEFAULT
     center: bool = True
     scale: bool = True
@@ -121,7 +120,7 @@ class BatchNorm:
             raise TypeError(
                 message(
                     "convention must be a bnspec.conventions.Convention",
-                    cure="Take a named one, for example bnspec.conventions.TORCH.",
+                    "Take a named one, for example bnspec.conventions.TORCH.",
                     convention=self.convention,
                 )
             )
@@ -161,7 +160,7 @@ class BatchNorm:
         """
         require_real_floating(like=like)
         xp = common_namespace(like=like)
-        layout = Layout.of(tuple(shape), self.axis)  # type: ignore[arg-type]
+        layout = Layout.of(tuple(shape), cast("int | tuple[int, ...]", self.axis))
         dtype, device = accumulation_dtype(xp, like), device_of(like)
         ones = xp.ones(layout.parameter_shape, dtype=dtype, device=device)
         zeros = xp.zeros(layout.parameter_shape, dtype=dtype, device=device)
@@ -248,7 +247,8 @@ class BatchNorm:
         }
         require_real_floating(**arrays)
         xp = common_namespace(**arrays, num_batches=state.num_batches)
-        layout = Layout.of(shape_of(x), self.axis)  # type: ignore[arg-type]
+        layout = Layout.of(shape_of(x), cast("int | tuple[int, ...]", self.axis))
+        epsilon = cast("float", self.epsilon)
         self._require_parameters(arrays, layout)
         dtype = accumulation_dtype(xp, *arrays.values())
         wide = xp.astype(x, dtype)
@@ -260,7 +260,7 @@ class BatchNorm:
                 raise ValueError(
                     message(
                         f"{self.convention.name} needs more than one element per channel in training",
-                        cure="Take a larger batch, training=False, or a convention with one_element='update'.",
+                        "Take a larger batch, training=False, or a convention with one_element='update'.",
                         shape=layout.shape,
                         axis=self.axis,
                     )
@@ -268,12 +268,12 @@ class BatchNorm:
             batch = Moments.of(wide, layout.reduced)
             hi, lo = (layout.spread(part, xp) for part in (batch.mean_hi, batch.mean_lo))
             centred = (wide - hi) - lo
-            inverse = inverse_deviation(layout.spread(batch.m2 / (layout.count or 1), xp), self.epsilon, xp)
+            inverse = inverse_deviation(layout.spread(batch.m2 / (layout.count or 1), xp), epsilon, xp)
             state = self._update(state, batch, layout, xp)
             differentiate = training_pullback
         else:
             centred = wide - moving_mean
-            inverse = inverse_deviation(moving_variance, self.epsilon, xp)
+            inverse = inverse_deviation(moving_variance, epsilon, xp)
             differentiate = evaluation_pullback
         y = xp.astype(normalize(centred, inverse, gamma, beta), x.dtype)
 
@@ -301,13 +301,12 @@ class BatchNorm:
         for name, value in found.items():
             old = getattr(state, name)
             dtype = accumulation_dtype(xp, old, value)
-            old_wide = xp.astype(old, dtype)
-            value = xp.astype(xp.reshape(value, layout.parameter_shape), dtype)
+            wide, new = xp.astype(old, dtype), xp.astype(xp.reshape(value, layout.parameter_shape), dtype)
             if self.momentum is None:
-                new = cumulative_average(old_wide, value, xp.astype(number, dtype))
+                average = cumulative_average(wide, new, xp.astype(number, dtype))
             else:
-                new = exponential_average(old_wide, value, self.momentum, self.convention.momentum_weighs)  # type: ignore[arg-type]
-            after[name] = xp.astype(new, old.dtype)
+                average = exponential_average(wide, new, cast("float", self.momentum), self.convention.momentum_weighs)
+            after[name] = xp.astype(average, old.dtype)
         return State(**after, num_batches=number)
 
     def _require_parameters(self, arrays: dict[str, Any], layout: Layout) -> None:
@@ -317,7 +316,7 @@ class BatchNorm:
                     message(
                         f"{name} must be {'an array' if present else 'None'} with center={self.center}, "
                         f"scale={self.scale}",
-                        cure="Take the params that init returns.",
+                        "Take the params that init returns.",
                         **{name: None if arrays[name] is None else shape_of(arrays[name])},
                     )
                 )
@@ -336,7 +335,7 @@ class BatchNorm:
                 raise TypeError(
                     message(
                         f"{name} must be float32 or float64",
-                        cure="In half precision, updates with a small momentum round away.",
+                        "In half precision, updates with a small momentum round away.",
                         dtype=dtype_name(arrays[name].dtype),
                     )
                 )
@@ -356,6 +355,6 @@ def _require_momentum(momentum: Any) -> float | None:
         return None
     if isinstance(momentum, bool) or not isinstance(momentum, Real):
         raise TypeError(message("momentum must be a real number or None", momentum=momentum))
-    if not isfinite(momentum) or not 0 <= momentum <= 1:
+    if not 0 <= float(momentum) <= 1:  # NaN is not
         raise ValueError(message("momentum must be in [0, 1]", momentum=momentum))
     return float(momentum)

@@ -29,6 +29,7 @@ class Gradients(NamedTuple):
     moving_mean: Any
     moving_variance: Any
 
+
 def training_pullback(cotangent: Any, centred: Any, inverse: Any, gamma: Any, layout: Layout, xp: Any) -> Gradients:
     """Differentiate through the batch's mean and population variance.
 
@@ -69,9 +70,7 @@ def training_pullback(cotangent: Any, centred: Any, inverse: Any, gamma: Any, la
     return Gradients(projected * _slope(inverse, gamma), gamma_gradient, beta_gradient, none, none)
 
 
-def evaluation_pullback(
-    cotangent: Any, centred: Any, inverse: Any, gamma: Any, layout: Layout, xp: Any
-) -> Gradients:
+def evaluation_pullback(cotangent: Any, centred: Any, inverse: Any, gamma: Any, layout: Layout, xp: Any) -> Gradients:
     """Differentiate with the statistics given: they have gradients of their own.
 
     Parameters

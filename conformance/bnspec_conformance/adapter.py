@@ -148,7 +148,7 @@ def gaps_of(adapter: Adapter) -> Mapping[str, str]:
     declared = dict(getattr(adapter, "gaps", {}))
     for name, reason in declared.items():
         if name not in CAPABILITIES:
-            raise ValueError(message("gaps must name capabilities", cure=nearest(name, CAPABILITIES), gap=name))
+            raise ValueError(message("gaps must name capabilities", nearest(name, CAPABILITIES), gap=name))
         if not reason:
             raise ValueError(message("each gap must have a reason", gap=name))
     if find_spec("ml_dtypes") is None:
@@ -190,7 +190,7 @@ def load(path: str) -> Adapter:
         raise ImportError(
             message(
                 f"{module_name} must have the attribute {attribute!r}",
-                cure=nearest(attribute, (name for name in vars(module) if not name.startswith("_"))),
+                nearest(attribute, (name for name in vars(module) if not name.startswith("_"))),
                 implementation=path,
             )
         )
@@ -199,7 +199,7 @@ def load(path: str) -> Adapter:
         raise TypeError(
             message(
                 "an adapter must be callable and have a convention",
-                cure="Set convention = bnspec.conventions.TORCH, or another, in the class.",
+                "Set convention = bnspec.conventions.TORCH, or another, in the class.",
                 implementation=path,
             )
         )

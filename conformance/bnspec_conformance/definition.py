@@ -45,6 +45,7 @@ class DefinitionAdapter:
         return gaps
 
     def __call__(self, config: Config) -> DefinitionLayer:
+        """Build a layer."""
         return DefinitionLayer(config, self.backend)
 
     def moments(self, x: Any, axes: Any, keepdims: bool) -> Any:
@@ -77,7 +78,7 @@ class DefinitionLayer:
             scale=config.scale,
             convention=config.convention,
         )
-        self._compiled: dict[bool, Callable[..., Any]] | None = None
+        self.compiled: dict[bool, Callable[..., Any]] | None = None
 
     def load(self, gamma: Any, beta: Any, moving_mean: Any, moving_variance: Any) -> None:
         """Set parameters and running statistics."""
@@ -87,8 +88,9 @@ class DefinitionLayer:
             self.state = bnspec.State(*send(self.backend, (moving_mean, moving_variance, count)))
 
     def __call__(self, x: np.ndarray[Any, Any], training: bool) -> np.ndarray[Any, Any]:
+        """Return the output, and keep the new state."""
         with self.backend.context():
-            apply = self._compiled[training] if self._compiled else partial(self.spec.apply, training=training)
+            apply = self.compiled[training] if self.compiled else partial(self.spec.apply, training=training)
             y, state = self._purely(apply, send(self.backend, x))
             self.state = bnspec.State(*state)
             out: np.ndarray[Any, Any] = receive(self.backend, y)
@@ -103,7 +105,7 @@ class DefinitionLayer:
     def compile(self) -> DefinitionLayer:
         """Return a layer with the same parameters and state whose calls are compiled."""
         other = copy(self)
-        other._compiled = {
+        other.compiled = {
             training: self.backend.compile(partial(self.spec.apply, training=training)) for training in (True, False)
         }
         return other

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -35,7 +35,7 @@ class Step(NamedTuple):
     moving_variance: Expected
 
 
-@lru_cache(maxsize=None)
+@cache
 def trajectory(case: Case, convention: Convention, grade: bounds.Grade) -> tuple[Step, ...]:
     """Expect the outputs and states of the training batches, and of the evaluation batch at the end.
 
@@ -103,7 +103,7 @@ def trajectory(case: Case, convention: Convention, grade: bounds.Grade) -> tuple
     return tuple(steps)
 
 
-@lru_cache(maxsize=None)
+@cache
 def gradients(case: Case, training: bool, grade: bounds.Grade) -> dict[str, Expected]:
     """Expect the gradients on the last training batch.
 

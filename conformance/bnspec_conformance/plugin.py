@@ -7,7 +7,7 @@ top, and touches no test but its own.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from bnspec_conformance.laws import Subject, Trial
-    from bnspec_conformance.report.collector import Collector
+    from bnspec_conformance.report.collector import Collector  # noqa: F401 - used in a quoted type
 
 _SUITE = Path(__file__).with_name("test_laws.py")
 _SUBJECTS = pytest.StashKey["list[Subject]"]()
@@ -107,8 +107,7 @@ def _trial(item: pytest.Item) -> Trial | None:
     """Return the trial of an item of the suite, and None for anybody else's item."""
     if item.path != _SUITE or not isinstance(item, pytest.Function):
         return None
-    trial: Trial = item.callspec.params["trial"]
-    return trial
+    return cast("Trial", item.callspec.params["trial"])
 
 
 def _asked(config: pytest.Config) -> bool:

@@ -84,7 +84,7 @@ class Case:
         names.add(f"rank {rank}")
         if len(self.axis) > 1:
             names.add("several axes")
-        elif rank != 2 or self.axis == (0,):  # noqa: PLR2004 - with rank 2, axis 1 is the last one too
+        elif rank != 2 or self.axis == (0,):
             positions = {0: "axis 0", rank - 1: "axis -1", 1: "axis 1"} | ({0: "rank 1"} if rank == 1 else {})
             names.add(positions.get(self.axis[0], "inner axis"))
         names.update(

@@ -39,7 +39,8 @@ def _convolution() -> Array:
     """Return activations of shape (1797, 6, 6, 8): one 3 x 3 convolution with weights of a fixed seed."""
     weights = np.random.default_rng(102).normal(0.0, 0.4, (3, 3, 8))
     windows = np.lib.stride_tricks.sliding_window_view(_images(), (3, 3), axis=(1, 2))
-    return np.einsum("nhwij,ijc->nhwc", windows, weights) - 0.25
+    found: Array = np.einsum("nhwij,ijc->nhwc", windows, weights) - 0.25
+    return found
 
 
 def _cut(activations: Array, number: int) -> Array:

@@ -31,9 +31,7 @@ def require_trajectory(layer: Layer, adapter: Adapter, case: Case, grade: Grade,
         checks.close(f"moving_variance {at}", variance, *step.moving_variance, case.parameter_dtype)
 
 
-def require_gradients(
-    found: Mapping[str, Any], case: Case, training: bool, grade: Grade, checks: Checks
-) -> None:
+def require_gradients(found: Mapping[str, Any], case: Case, training: bool, grade: Grade, checks: Checks) -> None:
     """Require the gradients that an adapter returns: those of x and of each parameter, and others if given."""
     mode = "in training" if training else "in evaluation"
     needed = {"x"} | ({"gamma"} if case.scale else set()) | ({"beta"} if case.center else set())

@@ -121,9 +121,7 @@ def law(
     return decorate
 
 
-def pure_call(
-    layer: Layer, x: np.ndarray[Any, Any], training: bool, checks: Checks
-) -> np.ndarray[Any, Any]:
+def pure_call(layer: Layer, x: np.ndarray[Any, Any], training: bool, checks: Checks) -> np.ndarray[Any, Any]:
     """Call a layer, and fail if it changed its input or returned a view of it."""
     given = x.copy()
     y = layer(given, training)

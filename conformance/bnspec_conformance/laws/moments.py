@@ -11,9 +11,14 @@ from bnspec_conformance.cases import MOMENTS, Case, to_rows
 from bnspec_conformance.laws._law import law
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from bnspec_conformance.adapter import Adapter
     from bnspec_conformance.checks import Checks
+
     Grade = bounds.Grade
+    Array = np.ndarray[Any, Any]
 
 
 @law("moments", MOMENTS, requires=("moments",))
@@ -33,8 +38,11 @@ def weights_are_frequencies(adapter: Adapter, case: Case, grade: Grade, checks: 
     x, reduced = case.training[0].copy(), _reduced(case)
     random = np.random.default_rng(len(x))
     weights = random.choice([0.0, 0.25, 1.0, 2.0, 3.5], x.shape).astype(x.dtype)
-    weights[(0,) * 1] = 2.0  # no channel is without weight
-    for name, values in (("a weight for each element", weights), ("a weight for each row", weights[:, *(slice(1),) * (x.ndim - 1)])):
+    weights[0] = 2.0  # no channel is without weight
+    for name, values in (
+        ("a weight for each element", weights),
+        ("a weight for each row", weights[:, *(slice(1),) * (x.ndim - 1)]),
+    ):
         full = np.broadcast_to(values, x.shape)
         x[full == 0] = np.nan
         exact = oracle.moments(x, reduced, values)
@@ -44,11 +52,20 @@ def weights_are_frequencies(adapter: Adapter, case: Case, grade: Grade, checks: 
         x = case.training[0].copy()
 
 
-def _require(seen, exact, rows, weights, case, grade, checks, how="") -> None:
+def _require(
+    seen: Sequence[Array],
+    exact: oracle.Moments,
+    rows: Array,
+    weights: Array,
+    case: Case,
+    grade: Grade,
+    checks: Checks,
+    how: str = "",
+) -> None:
     form = bounds.FORMATS[case.parameter_dtype]
     mean, variance = (np.asarray(value.to_float()).reshape(-1) for value in (exact.mean, exact.variance))
     limit = bounds.weighted_statistics(rows, weights, mean, variance, grade, form)
-    checks.true("moments must return a mean and a variance", len(seen) == 2)  # noqa: PLR2004
+    checks.true("moments must return a mean and a variance", len(seen) == 2)
     for name, value, expected, bound in (
         ("the mean", seen[0], exact.mean, bounds.rounded(limit.mean_error, mean, form)),
         ("the variance", seen[1], exact.variance, bounds.rounded(limit.variance_error, variance, form)),

@@ -8,7 +8,6 @@ import numpy as np
 
 from bnspec_conformance import bounds, oracle
 from bnspec_conformance.cases import NORMALIZATION, Case, from_rows, to_rows
-from bnspec_conformance.expectation import trajectory
 from bnspec_conformance.laws._common import require_trajectory
 from bnspec_conformance.laws._law import law
 

@@ -28,7 +28,7 @@ def render(found: dict[str, Any], width: int = 118) -> str:
         Text with line ends.
     """
     groups = list(dict.fromkeys(group for cells in found["table"].values() for group in cells))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     for group in groups:
         table.add_column(group, justify="right", no_wrap=True)
@@ -39,7 +39,7 @@ def render(found: dict[str, Any], width: int = 118) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width, highlight=False, markup=False, color_system=None)
     console.print(table)
-    console.print("passed[/failed][+skipped], then the worst error as a fraction of its bound; - not present")
+    console.print("passed[/failed][+skipped], below it the worst error as a fraction of its bound; - not present")
     for subject, reasons in found["skips"].items():
         for reason, count in reasons.items():
             console.print(f"skipped {count:3d}  {subject}: {reason}")
@@ -56,4 +56,4 @@ def _cell(cell: dict[str, Any] | None) -> str:
     text = str(cell["passed"])
     text += f"/{cell['failed']}" if cell["failed"] else ""
     text += f"+{cell['skipped']}" if cell["skipped"] else ""
-    return text if cell["worst"] is None else f"{text}  {cell['worst']:.2f}"
+    return text if cell["worst"] is None else f"{text}\n{cell['worst']:.2f}"

@@ -78,6 +78,6 @@ def _finite(value: Any) -> Any:
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_finite(item) for item in value]
-    if isinstance(value, float) and (value != value or abs(value) == float("inf")):  # noqa: PLR0124
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
         return str(value)
     return value
