@@ -1,6 +1,6 @@
 """Batch normalization, stated once in plain Python Array API code."""
 
-from importlib.metadata import version
+from importlib import metadata
 
 from bnspec import conventions
 from bnspec.batchnorm import (
@@ -15,7 +15,7 @@ from bnspec.batchnorm import (
 )
 from bnspec.registry import backend
 
-__version__ = version("bnspec")
+__version__ = metadata.version("bnspec")
 
 __all__ = [
     "BatchNorm",

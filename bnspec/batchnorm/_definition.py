@@ -158,8 +158,8 @@ class BatchNorm:
         TypeError, ValueError
             If the shape has not the feature axes, or `like` is not real floating.
         """
-        require_real_floating(like=like)
         xp = common_namespace(like=like)
+        require_real_floating(like=like)
         layout = Layout.of(tuple(shape), cast("int | tuple[int, ...]", self.axis))
         dtype, device = accumulation_dtype(xp, like), device_of(like)
         ones = xp.ones(layout.parameter_shape, dtype=dtype, device=device)
@@ -245,8 +245,8 @@ class BatchNorm:
             "moving_mean": state.moving_mean,
             "moving_variance": state.moving_variance,
         }
-        require_real_floating(**arrays)
         xp = common_namespace(**arrays, num_batches=state.num_batches)
+        require_real_floating(**arrays)
         layout = Layout.of(shape_of(x), cast("int | tuple[int, ...]", self.axis))
         epsilon = cast("float", self.epsilon)
         self._require_parameters(arrays, layout)
@@ -278,8 +278,8 @@ class BatchNorm:
         y = xp.astype(normalize(centred, inverse, gamma, beta), x.dtype)
 
         def pullback(cotangent: Any) -> Gradients:
-            require_real_floating(cotangent=cotangent)
             common_namespace(y=y, cotangent=cotangent)
+            require_real_floating(cotangent=cotangent)
             if shape_of(cotangent) != layout.shape:
                 raise ValueError(
                     message("cotangent must have the shape of y", y=layout.shape, cotangent=shape_of(cotangent))

@@ -83,8 +83,8 @@ class Moments(NamedTuple):
         .. [1] T. F. Chan, G. H. Golub and R. J. LeVeque, Algorithms for computing the sample variance,
            The American Statistician 37 (1983), equation 1.7.
         """
-        require_real_floating(x=x, weights=weights)
         xp = common_namespace(x=x, weights=weights)
+        require_real_floating(x=x, weights=weights)
         shape = shape_of(x)
         reduced = resolve_axes("axes", as_axes("axes", axes), shape)
         dtype = accumulation_dtype(xp, x, weights)

@@ -60,8 +60,8 @@ def batch_normalization(
     """
     epsilon = require_epsilon("variance_epsilon", variance_epsilon)
     parameters = {"mean": mean, "variance": variance, "offset": offset, "scale": scale}
-    require_real_floating(x=x, **parameters)
     xp = common_namespace(x=x, **parameters)
+    require_real_floating(x=x, **parameters)
     shape = shape_of(x)
     for key, value in parameters.items():
         if value is not None:

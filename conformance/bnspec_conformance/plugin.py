@@ -78,6 +78,17 @@ def declare(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return note
 
 
+@pytest.fixture
+def record_worst(request: pytest.FixtureRequest) -> Callable[[float | None], None]:
+    """Record the worst error of a trial as a fraction of its bound."""
+
+    def note(worst: float | None) -> None:
+        # pytest's own record_property warns under its default JUnit family.
+        request.node.user_properties.append(("worst", worst))
+
+    return note
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

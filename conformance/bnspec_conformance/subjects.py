@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import bnspec
 from bnspec import conventions, registry
 
-from .adapter import load
+from .adapter import gaps_of, load
 from .bounds import DEFINITION, NAIVE
 from .definition import DefinitionAdapter
 from .laws import Subject
@@ -60,7 +60,9 @@ def implementation_subject(path: str) -> Subject:
     ValueError, ImportError, TypeError
         If there is no adapter of that name.
     """
-    return Subject(path, (load(path),), NAIVE)
+    adapter = load(path)
+    gaps_of(adapter)  # refuses what is declared wrongly before anything is tried
+    return Subject(path, (adapter,), NAIVE)
 
 
 def present_backends(names: Iterable[str] | None = None) -> tuple[list[str], dict[str, str]]:

@@ -1,0 +1,109 @@
+"""Who may import whom, and what importing costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BNSPEC, BACKENDS, SUITE = ROOT / "bnspec", ROOT / "backends/bnspec_backends", ROOT / "conformance/bnspec_conformance"
+FRAMEWORKS = {"torch", "jax", "jaxlib", "tensorflow", "cupy", "dask", "array_api_strict", "keras"}
+OWN = {
+    "_numpy": {"array_api_compat"},
+    "_array_api_strict": {"array_api_strict"},
+    "_torch": {"array_api_compat", "torch"},
+    "_jax": {"jax"},
+    "_tensorflow": {"tensorflow"},
+    "_tensorflow_namespace": {"tensorflow"},
+    "_cupy": {"array_api_compat", "cupy"},
+    "_base": {"ml_dtypes"},
+    "__init__": set(),
+}
+
+
+def imports(path, *, typing=False):
+    """Full names of the modules that a file imports, in functions too; in TYPE_CHECKING blocks only if asked."""
+    found = set()
+
+    def visit(node):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not typing:
+            return
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = "." * node.level + (node.module or "")
+            found.add(package)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text()))
+    return found
+
+
+def roots(path):
+    return {name.partition(".")[0] for name in imports(path) if not name.startswith(".")}
+
+
+def is_foreign(name):
+    return name and name not in sys.stdlib_module_names
+
+
+def files(folder):
+    return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in sorted(folder.rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", files(BNSPEC))
+def test_the_definition_imports_no_framework(path):
+    assert {name for name in roots(path) if is_foreign(name)} <= {"bnspec", "array_api_compat", "numpy", "safetensors"}
+
+
+@pytest.mark.parametrize("path", files(BACKENDS))
+def test_a_backend_imports_its_own_framework_alone(path):
+    allowed = {"bnspec", "bnspec_backends", "numpy", *OWN[path.stem]}
+    assert {name for name in roots(path) if is_foreign(name)} <= allowed
+    private = {name for name in imports(path) if name.startswith("bnspec.") and "._" in name}
+    assert not private
+
+
+@pytest.mark.parametrize("path", files(SUITE))
+def test_the_suite_imports_no_framework(path):
+    allowed = {"bnspec", "bnspec_conformance", "numpy", "pytest", "rich", "mpmath", "sklearn", "ml_dtypes"}
+    assert {name for name in roots(path) if is_foreign(name)} <= allowed
+    assert not {name for name in imports(path) if name.startswith("bnspec.") and "._" in name}
+
+
+@pytest.mark.parametrize("path", files(SUITE / "oracle"))
+def test_the_oracle_shares_nothing_with_what_it_judges(path):
+    assert {name for name in roots(path) if is_foreign(name)} <= {"numpy", "mpmath"}
+    assert not {name for name in imports(path) if name.startswith("..")}
+    typed = {name for name in imports(path, typing=True) if name.startswith("bnspec")}
+    assert typed <= {"bnspec.conventions"}
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_importing_bnspec_loads_no_framework():
+    done = run("import sys, bnspec; print(*{name.partition('.')[0] for name in sys.modules})")
+    assert done.returncode == 0, done.stderr
+    assert not FRAMEWORKS & set(done.stdout.split())
+
+
+def test_the_plugin_loads_pytest_and_the_standard_library_only():
+    done = run("import sys, bnspec_conformance.plugin; print(*{name.partition('.')[0] for name in sys.modules})")
+    assert done.returncode == 0, done.stderr
+    assert not {"numpy", "rich", "bnspec", *FRAMEWORKS} & set(done.stdout.split())
+    assert "pytest" in done.stdout.split()
+
+
+# TensorFlow imports JAX by itself where it is installed.
+@pytest.mark.parametrize(
+    ("name", "others"), [("torch", {"jax", "tensorflow"}), ("jax", {"torch", "tensorflow"}), ("tensorflow", {"torch"})]
+)
+def test_loading_one_backend_loads_no_other_framework(name, others):
+    done = run(f"import sys, bnspec; bnspec.backend({name!r}); print(*{{n.partition('.')[0] for n in sys.modules}})")
+    assert done.returncode == 0, done.stderr
+    assert not others & set(done.stdout.split())

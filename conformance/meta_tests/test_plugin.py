@@ -1,0 +1,159 @@
+"""The plugin: options, verdicts, reports, and the rule about skips."""
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+
+SUITE = ("--pyargs", "bnspec_conformance", "-p", "no:cacheprovider")
+
+BROKEN = """
+    from bnspec_conformance.mutants import Sound
+    class Adapter(Sound):
+        def update(self, mean, variance, count):
+            self.moving_variance = self.moving_variance * float("nan")
+"""
+
+
+@pytest.fixture
+def run(pytester):
+    pytester.syspathinsert()
+
+    def call(*arguments):
+        return pytester.runpytest_subprocess(*SUITE, *arguments)
+
+    return call
+
+
+def test_a_backend_is_tried_and_reported(run, pytester):
+    done = run(
+        "--bn-backend", "numpy", "--bn-report", "out", "--junitxml", "out/junit.xml", "-k", "running or compiled"
+    )
+    assert done.ret == 0
+    done.stdout.fnmatch_lines(["bnspec: subjects: numpy", "*running*compiled*", "* numpy*", "* passed, 0 failed, 4 *"])
+    found = json.loads((pytester.path / "out/results.json").read_text())
+    assert found["summary"]["failed"] == 0
+    assert found["summary"]["passed"] == found["table"]["numpy"]["running"]["passed"] > 0
+    assert found["table"]["numpy"]["compiled"]["skipped"] == 4
+    assert found["skips"] == {"numpy": {"compile: NumPy has no compiler": 4}}
+    assert 0 < found["table"]["numpy"]["running"]["worst"] <= 1
+    assert len(found["trials"]) == sum(found["summary"].values())
+    cases = ET.parse(pytester.path / "out/junit.xml").getroot().findall(".//testcase")
+    assert len(cases) == len(found["trials"])
+    properties = {p.get("name"): p.get("value") for p in cases[0].findall("properties/property")}
+    assert properties.keys() == {"subject", "group", "law", "case", "convention", "worst"}
+
+
+def test_a_broken_implementation_fails_the_run(run, pytester):
+    pytester.makepyfile(mine=BROKEN)
+    done = run("--bn-implementation", "mine:Adapter", "--bn-report", "out", "-k", "running")
+    assert done.ret == 1
+    done.stdout.fnmatch_lines(["*LawBroken: moving_variance of training batch 1 must be *", "*mine:Adapter*/9*"])
+    found = json.loads((pytester.path / "out/results.json").read_text())
+    assert found["summary"]["failed"] == 9
+    assert all(trial["message"].startswith("bnspec_conformance.checks.LawBroken") for trial in found["trials"])
+    assert found["table"]["mine:Adapter"]["running"]["worst"] == "inf"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--bn-backend", "torhc"), "*backend must be registered. Got backend='torhc'. Did you mean 'torch'?*"),
+        (("--bn-backend", "cupy"), "*The backend 'cupy' must be importable*pip install 'bnspec?cupy?'*"),
+        (("--bn-implementation", "mine"), "*must be given as module:attribute. Got implementation='mine'*"),
+        (("--bn-implementation", "nowhere:Adapter"), "*No module named 'nowhere'*"),
+        (("--bn-implementation", "mine:Adaptor"), "*must have the attribute 'Adaptor'*Did you mean 'Adapter'?*"),
+        (("--bn-implementation", "mine:Sound.convention"), "*must have the attribute*"),
+        (("--bn-implementation", "mine:NOTHING"), "*an adapter must be callable and have a convention*"),
+        (("--bn-implementation", "mine:Gap"), "*gaps must name capabilities. Got gap='gradient'. Did you mean*"),
+        (("--bn-implementation", "mine:Mute"), "*each gap must have a reason. Got gap='gradients'*"),
+    ],
+)
+def test_what_cannot_be_tried_is_a_usage_error(run, pytester, arguments, text):
+    pytester.makepyfile(
+        mine=BROKEN
+        + """
+    NOTHING = 3
+    class Gap(Sound):
+        gaps = {"gradient": "no"}
+    class Mute(Sound):
+        gaps = {"gradients": ""}
+    """
+    )
+    done = run(*arguments)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    (done.stderr if text.startswith("*") and "ERROR" in str(done.stderr) else done.stdout).fnmatch_lines([text])
+
+
+def test_a_skip_without_a_declared_reason_is_a_failure(run, pytester):
+    pytester.makepyfile(
+        mine="""
+    import pytest
+    from bnspec_conformance.mutants import Sound
+    class Adapter(Sound):
+        def read(self):
+            pytest.skip("not today")
+    """
+    )
+    done = run("--bn-implementation", "mine:Adapter", "-k", "running")
+    assert done.ret == 1
+    done.assert_outcomes(failed=9)
+    done.stdout.fnmatch_lines(["*A skip must have a declared reason. Got *not today*"])
+
+
+def test_what_an_adapter_leaves_out_is_skipped_and_counted(run, pytester):
+    pytester.makepyfile(
+        mine="""
+    from bnspec_conformance.mutants import Sound
+    class Adapter(Sound):
+        gaps = {"several axes": "not built", "float16": "no half floats"}
+        gradients = property(doc="hidden")
+    del Adapter.gradients
+    """
+    )
+    done = run("--bn-implementation", "mine:Adapter", "-k", "axes or dtypes or moments")
+    assert done.ret == 0
+    done.stdout.fnmatch_lines(
+        ["*mine:Adapter: moments: the adapter has no m*", "*mine:Adapter: several axes: not built"]
+    )
+
+
+def test_a_warning_on_a_backend_is_an_error_and_on_a_stranger_is_not(run, pytester):
+    pytester.makepyfile(
+        mine="""
+    import warnings
+    from bnspec_conformance.mutants import Sound
+    class Adapter(Sound):
+        def mean(self, x):
+            warnings.warn("deprecated")
+            return super().mean(x)
+    """,
+        conftest="""
+    import pytest, warnings
+    @pytest.fixture(autouse=True)
+    def loud(trial):
+        if trial.subject.name == "numpy":
+            warnings.warn("deprecated")
+    """,
+    )
+    pytester.makeini("[pytest]\nfilterwarnings = error\n")
+    assert run("--bn-implementation", "mine:Adapter", "-k", "running").ret == 0
+
+
+def test_other_tests_are_left_alone(pytester):
+    pytester.makepyfile(
+        """
+    import pytest, warnings
+    def test_warns():
+        warnings.warn("mine")
+    def test_skips():
+        pytest.skip("mine")
+    """
+    )
+    done = pytester.runpytest_subprocess()
+    done.assert_outcomes(passed=1, skipped=1, warnings=1)
+    assert "bnspec" not in done.stdout.str().partition("collected")[2]
+
+
+def test_nothing_tried_is_not_green(run):
+    assert run("--bn-backend", "numpy", "-k", "no_such_law").ret == pytest.ExitCode.NO_TESTS_COLLECTED
