@@ -36,6 +36,7 @@ CAPABILITIES = {
     "center=False": "no beta",
     "scale=False": "no gamma",
     "gradients": "Layer.gradients",
+    "hessian_vector_product": "Layer.hessian_vector_product",
     "autodiff": "Layer.autodiff: gradients by a framework's automatic differentiation",
     "compile": "Layer.compile",
     "moments": "Adapter.moments",
@@ -45,7 +46,7 @@ CAPABILITIES = {
 """What an adapter may be unable to do, by the name under which its ``gaps`` declare it."""
 
 # Methods that need not be there; where one is missing, that is the declaration.
-_OPTIONAL_OF_LAYER = ("gradients", "autodiff", "compile")
+_OPTIONAL_OF_LAYER = ("gradients", "autodiff", "hessian_vector_product", "compile")
 _OPTIONAL_OF_ADAPTER = ("moments", "weighted_moments", "batch_normalization")
 
 
@@ -89,10 +90,11 @@ class Config:
 class Layer(Protocol):
     """One batch normalization with its state. Arrays are NumPy's on both sides.
 
-    Three more methods are optional: ``gradients(x, cotangent, training)`` returns a mapping from ``"x"``,
+    Four more methods are optional: ``gradients(x, cotangent, training)`` returns a mapping from ``"x"``,
     ``"gamma"``, ``"beta"``, and in evaluation ``"moving_mean"`` and ``"moving_variance"``, as far as it has
-    them, to gradients; ``autodiff``, the same by a framework's own differentiation; ``compile()`` returns a
-    Layer that does the same under a compiler.
+    them, to gradients; ``autodiff``, the same by a framework's own differentiation;
+    ``hessian_vector_product(x, cotangent, tangent)`` differentiates the gradient of x in training along a
+    tangent; ``compile()`` returns a Layer that does the same under a compiler.
     """
 
     def load(

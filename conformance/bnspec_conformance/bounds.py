@@ -34,6 +34,7 @@ __all__ = [
     "normalized",
     "rounded",
     "running",
+    "second_derivative",
     "training_gradients",
     "weighted_statistics",
 ]
@@ -454,6 +455,62 @@ def evaluation_gradients(
     return GradientErrors(
         x_error, gamma_error + form.tiny, beta_error + form.tiny, mean_error + form.tiny, variance_error + form.tiny
     )
+
+
+def second_derivative(
+    rows: NDArray[np.float64],
+    cotangent: NDArray[np.float64],
+    tangent: NDArray[np.float64],
+    given: Statistics,
+    epsilon: float,
+    gamma: NDArray[np.float64] | float,
+    grade: Grade,
+    form: Format,
+    out: Format,
+) -> NDArray[np.float64]:
+    """Bound the derivative, along a tangent, of the gradient of x in training.
+
+    Parameters
+    ----------
+    rows, cotangent, tangent : array, shape (N, C)
+        The input, the cotangent c of the output, and the tangent t of the input.
+    given, epsilon, gamma, grade, form, out
+        As of :func:`training_gradients`.
+
+    Returns
+    -------
+    array, shape (N, C)
+
+    Notes
+    -----
+    With P(z) = z - mean(z) - x' mean(z x'), the product is
+    -A / sqrt(s) [P(t) mean(c x') + x' mean(c P(t)) + P(c) mean(t x')]. Let M be the same expression with every
+    term made positive. Each term has at most two averages, computed with the relative error g(h + 4), and
+    eight more roundings, times a factor with the relative error (1 + r)^3 - 1, from values x' that err by e'.
+    So its error is at most M(|x'| + e') (1 + G) - M(|x'|), where 1 + G = (1 + r)^3 (1 + g(2 h + 16)).
+    Differentiating twice by chain adds terms that cancel exactly, of the size of those in M: hence the factor 2.
+    """
+    part = _deviation(rows, given, epsilon, form)
+    count = max(len(rows), 1)
+
+    def majorant(unit: NDArray[np.float64]) -> NDArray[np.float64]:
+        def mean(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+            averaged: NDArray[np.float64] = terms.sum(axis=0) / count
+            return averaged
+
+        def projected(z: NDArray[np.float64]) -> NDArray[np.float64]:
+            return z + mean(z) + unit * mean(z * unit)
+
+        c, t = np.abs(cotangent), np.abs(tangent)
+        return projected(t) * mean(c * unit) + unit * mean(c * projected(t)) + projected(c) * mean(t * unit)
+
+    exact, perturbed = majorant(part.unit), majorant(part.unit + part.unit_error)
+    r = part.inverse_error
+    grown = r * (3.0 + r * (3.0 + r))
+    grown = grown + (1.0 + grown) * accumulated(2 * grade.additions(len(rows)) + 16, form.roundoff)
+    scale = 2.0 * np.abs(gamma) * part.inverse**2
+    error = scale * ((perturbed - exact) + perturbed * grown) + form.tiny
+    return error if out is form else rounded(error, 0.5 * scale * exact, out)
 
 
 def accuracy_goal(ratio: float) -> float:

@@ -41,7 +41,9 @@ class DefinitionAdapter:
     @property
     def gaps(self) -> Mapping[str, str]:
         """What the backend declares."""
-        gaps: Mapping[str, str] = self.backend.gaps()
+        gaps = dict(self.backend.gaps())
+        if "autodiff" in gaps:
+            gaps["hessian_vector_product"] = gaps["autodiff"]
         return gaps
 
     def __call__(self, config: Config) -> DefinitionLayer:
@@ -126,17 +128,35 @@ class DefinitionLayer:
             names = [name for name, value in given.items() if value is not None]
             weight = send(self.backend, cotangent)
 
-            def paired(values: tuple[Any, ...]) -> Any:
+            def forward(values: tuple[Any, ...]) -> Any:
                 named = {**given, **dict(zip(names, values, strict=True))}
                 params = bnspec.Params(named["gamma"], named["beta"])
                 state = bnspec.State(named["moving_mean"], named["moving_variance"], count)
                 y, _ = self.spec.apply(params, state, named["x"], training=training)
-                return xp.sum(xp.reshape(y * weight, (-1,)), axis=0)
+                return paired(y, weight, xp)
 
-            differentiate = self.backend.value_and_grad(paired)
+            differentiate = self.backend.value_and_grad(forward)
             _, gradients = differentiate(tuple(given[name] for name in names))
             found = dict(zip(names, gradients, strict=True))
             return {name: receive(self.backend, value) for name, value in found.items() if value is not None}
+
+    def hessian_vector_product(self, x: Any, cotangent: Any, tangent: Any) -> Any:
+        """Return the derivative of the gradient along a tangent, both by the framework."""
+        with self.backend.context():
+            xp = self.backend.namespace()
+            weight, direction = send(self.backend, cotangent), send(self.backend, tangent)
+
+            def forward(values: tuple[Any, ...]) -> Any:
+                y, _ = self.spec.apply(self.params, self.state, values[0], training=True)
+                return paired(y, weight, xp)
+
+            gradient = self.backend.value_and_grad(forward)
+
+            def slope(values: tuple[Any, ...]) -> Any:
+                return paired(gradient(values)[1][0], direction, xp)
+
+            _, (product,) = self.backend.value_and_grad(slope)((send(self.backend, x),))
+            return receive(self.backend, product)
 
     def _purely(self, function: Callable[..., Any], x: Any) -> Any:
         """Call with parameters, state and input, and fail if the call changed any of them."""
@@ -148,6 +168,11 @@ class DefinitionLayer:
             if old is not None and old.tobytes() != new.tobytes():
                 raise LawBroken(f"{name} must not be changed by the call.")
         return result
+
+
+def paired(a: Any, b: Any, xp: Any) -> Any:
+    """Sum the products of two arrays of one shape."""
+    return xp.sum(xp.reshape(a * b, (-1,)), axis=0)
 
 
 def send(backend: Any, value: Any) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Expected", "Step", "gradients", "trajectory"]
+__all__ = ["Expected", "Step", "gradients", "hessian_vector_product", "trajectory"]
 
 
 class Expected(NamedTuple):
@@ -136,9 +136,7 @@ def gradients(case: Case, training: bool, grade: bounds.Grade) -> dict[str, Expe
     gamma, _ = _affine(case)
     rows, cotangent = to_rows(x, case.axis), to_rows(case.cotangent, case.axis)
     if training:
-        reduced = tuple(a for a in range(x.ndim) if a not in case.axis)
-        batch = oracle.moments(x, reduced)
-        given = bounds.batch_statistics(rows, _flat(batch.mean), _flat(batch.variance), grade, form)
+        given = _batch(case, rows, grade)
         limit = bounds.training_gradients(rows, cotangent, given, case.epsilon, gamma, grade, form, out)
     else:
         mean, variance = (to_rows(v, tuple(range(v.ndim)))[0] for v in (case.moving_mean, case.moving_variance))
@@ -148,6 +146,39 @@ def gradients(case: Case, training: bool, grade: bounds.Grade) -> dict[str, Expe
     for name in ("gamma", "beta", "moving_mean", "moving_variance"):
         expected[name] = Expected(getattr(exact, name), getattr(limit, name).reshape(case.parameter_shape))
     return expected
+
+
+@cache
+def hessian_vector_product(case: Case, grade: bounds.Grade) -> Expected:
+    """Expect the derivative of the gradient of x, on the last training batch, along the case's tangent.
+
+    Parameters
+    ----------
+    case : Case
+        Supplies the batch, the cotangent and the tangent.
+    grade : Grade
+        How well the statistics and the sums are computed.
+
+    Returns
+    -------
+    Expected
+    """
+    x = case.training[-1]
+    exact = oracle.hessian_vector_product(
+        x, case.cotangent, case.tangent, axis=case.axis, epsilon=case.epsilon, gamma=case.gamma
+    )
+    form, out = _formats(case)
+    rows = [to_rows(array, case.axis) for array in (x, case.cotangent, case.tangent)]
+    given = _batch(case, rows[0], grade)
+    bound = bounds.second_derivative(*rows, given, case.epsilon, _affine(case)[0], grade, form, out)
+    return Expected(exact, from_rows(bound, x.shape, case.axis))
+
+
+def _batch(case: Case, rows: Array, grade: bounds.Grade) -> bounds.Statistics:
+    """Bound the statistics of the last training batch."""
+    x = case.training[-1]
+    batch = oracle.moments(x, tuple(a for a in range(x.ndim) if a not in case.axis))
+    return bounds.batch_statistics(rows, _flat(batch.mean), _flat(batch.variance), grade, _formats(case)[0])
 
 
 def _formats(case: Case) -> tuple[bounds.Format, bounds.Format]:

@@ -115,6 +115,12 @@ class Case:
         return self._cast(values, self.dtype)
 
     @cached_property
+    def tangent(self) -> Array:
+        """A direction of the last training batch, with no symmetry and a mean that is not 0."""
+        values = self.deviation * self._random("tangent").normal(-0.4, 1.1, self.shapes[-1])
+        return self._cast(values, self.dtype)
+
+    @cached_property
     def gamma(self) -> Array | None:
         """Scales of both signs, none of size 1; None without `scale`."""
         random = self._random("gamma")

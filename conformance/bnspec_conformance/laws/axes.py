@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from bnspec_conformance import expectation
 from bnspec_conformance.cases import AXES, Case
 from bnspec_conformance.laws._common import require_gradients, require_trajectory
 from bnspec_conformance.laws._law import law
@@ -18,6 +21,31 @@ if TYPE_CHECKING:
 def any_feature_axis(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """Statistics are per element of the feature axes, at every rank, also where other sizes are equal."""
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
+
+
+@law("axes", AXES[4:7])
+def memory_layout(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
+    """The same values in Fortran order, or as a slice with a step, give the same results."""
+    for layout in (_fortran, _sliced):
+        layer = case.build(adapter)
+        expected = expectation.trajectory(case, adapter.convention, grade)
+        for x, training, step in ((case.training[0], True, expected[0]), (case.training[1], True, expected[1])):
+            y = layer(layout(x), training)
+            checks.close(f"the output of a {layout.__name__[1:]} input", y, *step.y, case.dtype)
+            mean, variance = layer.read()
+            checks.close("moving_mean", mean, *step.moving_mean, case.parameter_dtype)
+            checks.close("moving_variance", variance, *step.moving_variance, case.parameter_dtype)
+
+
+def _fortran(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.asfortranarray(x)
+
+
+def _sliced(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Lay the values at every second place of an array that holds others between them."""
+    wide = np.full((*x.shape[:-1], 2 * x.shape[-1]), 77.0, dtype=x.dtype)
+    wide[..., ::2] = x
+    return wide[..., ::2]
 
 
 @law("axes", AXES, requires=("gradients",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bnspec_conformance import expectation
 from bnspec_conformance.cases import GRADIENTS, Case
 from bnspec_conformance.laws._common import require_gradients
 from bnspec_conformance.laws._law import law
@@ -21,6 +22,15 @@ def vector_jacobian_product(adapter: Adapter, case: Case, grade: Grade, checks: 
         layer = case.build(adapter)
         found = layer.gradients(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]
         require_gradients(found, case, training, grade, checks)
+
+
+@law("gradients", GRADIENTS, requires=("hessian_vector_product",))
+def hessian_vector_product(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
+    """The second derivative is exact: a mean that is cut out of the variance is invisible at first order."""
+    expected = expectation.hessian_vector_product(case, grade)
+    given = (case.training[-1].copy(), case.cotangent.copy(), case.tangent.copy())
+    seen = case.build(adapter).hessian_vector_product(*given)  # type: ignore[attr-defined]
+    checks.close("the Hessian-vector product", seen, *expected, case.dtype)
 
 
 @law("gradients", GRADIENTS, requires=("autodiff",))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -48,29 +49,111 @@ class Sound:
         return self.moving_mean.reshape(self.shape).copy(), self.moving_variance.reshape(self.shape).copy()
 
     def __call__(self, x: Array, training: bool) -> Array:
-        wide = x.astype(self.dtype)
+        """Normalize, and move the averages in training."""
+        self.training = training
+        wide = self.widen(x)
         count = self.count(wide)
-        if not training:
-            mean, variance = self.moving_mean, self.moving_variance
-        elif count == 0:
-            return x.copy()
-        elif count == 1 and self.convention.one_element == "raise":
-            raise ValueError(f"training needs more than one element per channel. Got shape={x.shape}.")
-        else:
-            mean, variance = self.mean(wide), self.variance(wide, self.mean(wide))
+        if training and count == 0:
+            return self.empty(x)
+        if training and count == 1 and self.convention.one_element == "raise":
+            return self.refuse(x)
+        mean, variance = self.statistics(wide) if training else self.averages(wide)
+        if training:
             self.update(mean, variance, count)
-        return self.normalize(wide, mean, self.inverse(variance)).astype(x.dtype)
+        return self.narrow(self.normalize(wide, mean, self.inverse(variance)), x.dtype)
+
+    def compile(self) -> Self:
+        """Return a layer of the same parameters and state; NumPy has nothing to compile."""
+        return copy(self)
 
     def gradients(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
         """Differentiate in closed form."""
+        self.training = training
         wide, dy = x.astype(self.dtype), cotangent.astype(self.dtype)
-        mean = self.mean(wide) if training else self.moving_mean
-        inverse = self.inverse(self.variance(wide, mean) if training else self.moving_variance)
+        mean, variance = self.statistics(wide) if training else self.averages(wide)
+        inverse = self.backward_inverse(self.inverse(variance))
         unit = (wide - mean) * inverse
-        dx = self.slope(inverse) * (self.projection(dy, unit) if training else dy)
+        dx = self.slope(inverse) * (self.projection(dy, unit) if training else self.given(dy, unit))
         return {"x": dx.astype(x.dtype), **self.parameter_gradients(dy, unit)}
 
+    def autodiff(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
+        """Differentiate as a framework does, backwards through variance and mean."""
+        self.training = training
+        wide, dy = x.astype(self.dtype), cotangent.astype(self.dtype) * self.gamma
+        mean, variance = self.statistics(wide) if training else self.averages(wide)
+        inverse = self.inverse(variance)
+        dx = dy * inverse
+        if training:
+            dx = dx + self.chained(wide - mean, dy, inverse) / self.count(wide)
+        return {"x": dx.astype(x.dtype), **self.parameter_gradients(cotangent, (wide - mean) * inverse)}
+
+    def hessian_vector_product(self, x: Array, cotangent: Array, tangent: Array) -> Array:
+        """Differentiate the gradient in training along a tangent, in closed form."""
+        self.training = True
+        wide, dy, t = (array.astype(self.dtype) for array in (x, cotangent, tangent))
+        mean, variance = self.statistics(wide)
+        inverse = self.inverse(variance)
+        unit = (wide - mean) * inverse
+        moved = self.moved(t, unit) * inverse
+        turned = self.turned(moved, t * inverse) * self.average(dy * unit) + unit * self.average(dy * moved)
+        shrunk = self.average(t * unit) * inverse * self.projection(dy, unit)
+        return (-self.slope(inverse) * (turned + shrunk)).astype(x.dtype)
+
+    @classmethod
+    def moments(cls, x: Array, axes: tuple[int, ...], keepdims: bool) -> tuple[Array, Array]:
+        """Average, and average the squared deviations."""
+        mean = x.mean(axis=axes, keepdims=True)
+        variance = np.square(x - mean).mean(axis=axes, keepdims=True)
+        return (mean, variance) if keepdims else (mean.squeeze(axes), variance.squeeze(axes))
+
+    @classmethod
+    def weighted_moments(
+        cls, x: Array, axes: tuple[int, ...], frequency_weights: Array, keepdims: bool
+    ) -> tuple[Array, Array]:
+        """Do the same with frequency weights."""
+        weights = cls.weights(np.broadcast_to(frequency_weights, x.shape))
+        x = cls.masked(x, weights)
+        total = cls.total_weight(weights, frequency_weights, axes)
+        mean = (weights * x).sum(axis=axes, keepdims=True) / total
+        variance = cls.weighted_squares(x, mean, weights).sum(axis=axes, keepdims=True) / total
+        return (mean, variance) if keepdims else (mean.squeeze(axes), variance.squeeze(axes))
+
+    @classmethod
+    def batch_normalization(
+        cls, x: Array, mean: Array, variance: Array, offset: Array | None, scale: Array | None, variance_epsilon: float
+    ) -> Array:
+        """Normalize by given statistics."""
+        slope = 1.0 / np.sqrt(variance + variance_epsilon)
+        slope = slope if scale is None else slope * scale
+        y = (x - mean) * slope
+        return y if offset is None else y + offset
+
     # What follows is one line of mathematics each.
+
+    def widen(self, x: Array) -> Array:
+        """Compute in float32 at least."""
+        return x.astype(self.dtype)
+
+    def narrow(self, y: Array, dtype: Any) -> Array:
+        """Return the dtype of the input."""
+        return y.astype(dtype)
+
+    def empty(self, x: Array) -> Array:
+        """Return an empty output, and leave the state as it is."""
+        return x.copy()
+
+    def refuse(self, x: Array) -> Array:
+        """Refuse one element per channel."""
+        raise ValueError(f"training needs more than one element per channel. Got shape={x.shape}.")
+
+    def statistics(self, x: Array) -> tuple[Array, Array]:
+        """Take those of the batch in training."""
+        mean = self.mean(x)
+        return mean, self.variance(x, mean)
+
+    def averages(self, x: Array) -> tuple[Array, Array]:
+        """Take the running ones in evaluation."""
+        return self.moving_mean, self.moving_variance
 
     def count(self, x: Array) -> int:
         """Count the elements per channel."""
@@ -92,6 +175,10 @@ class Sound:
         """Add epsilon inside the root."""
         return 1.0 / np.sqrt(variance + self.epsilon)
 
+    def backward_inverse(self, inverse: Array) -> Array:
+        """Use in the gradient what the output was computed with."""
+        return inverse
+
     def slope(self, inverse: Array) -> Array:
         """Scale by gamma."""
         return self.gamma * inverse
@@ -110,22 +197,72 @@ class Sound:
         """Correct the running variance as the convention says."""
         return variance * (count / max(count - 1, 1)) if self.convention.running_variance == "bessel" else variance
 
+    def counted(self) -> int:
+        """Count the batch."""
+        return self.batches + 1
+
+    def moved_average(self, old: Array, new: Array, share: float) -> Array:
+        """Move an average towards a new value."""
+        return (1.0 - share) * old + share * new
+
     def update(self, mean: Array, variance: Array, count: int) -> None:
-        """Move the averages."""
-        self.batches += 1
+        """Move both averages."""
+        self.batches = self.counted()
         share = self.share()
-        self.moving_mean = (1.0 - share) * self.moving_mean + share * mean
-        self.moving_variance = (1.0 - share) * self.moving_variance + share * self.estimate(variance, count)
+        self.moving_mean = self.moved_average(self.moving_mean, mean, share)
+        self.moving_variance = self.moved_average(self.moving_variance, self.estimate(variance, count), share)
+
+    def given(self, dy: Array, unit: Array) -> Array:
+        """Take the statistics as given in evaluation."""
+        return dy
 
     def projection(self, dy: Array, unit: Array) -> Array:
         """Remove from the cotangent what mean and variance take up."""
-        return self.through_mean(dy) - unit * self.average(dy * unit)
+        return self.through_mean(dy) - self.through_variance(dy, unit)
 
     def through_mean(self, dy: Array) -> Array:
         """Let the gradient through the mean."""
         return dy - self.average(dy)
 
+    def through_variance(self, dy: Array, unit: Array) -> Array:
+        """Let the gradient through the variance."""
+        return unit * self.average(dy * unit)
+
+    def chained(self, centred: Array, dy: Array, inverse: Array) -> Array:
+        """Add the gradients of the variance and of the mean."""
+        dvariance = (dy * centred * (-0.5) * inverse**3).sum(axis=self.reduced, keepdims=True)
+        dmean = -(dy * inverse).sum(axis=self.reduced, keepdims=True) - 2.0 * dvariance * self.average(centred)
+        return 2.0 * dvariance * centred + dmean
+
+    def moved(self, tangent: Array, unit: Array) -> Array:
+        """Follow the normalized values along a tangent of the input, in units of the deviation."""
+        return tangent - self.average(tangent) - unit * self.average(tangent * unit)
+
+    def turned(self, moved: Array, tangent: Array) -> Array:
+        """Follow the gradient of the variance, which lies along the centred values."""
+        return moved
+
     def parameter_gradients(self, dy: Array, unit: Array) -> dict[str, Array]:
         """Sum over all axes but the feature axes."""
-        sums = {"gamma": dy * unit, "beta": dy}
+        sums = {"gamma": dy * unit, "beta": dy.astype(self.dtype)}
         return {name: terms.sum(axis=self.reduced).reshape(self.shape) for name, terms in sums.items()}
+
+    @staticmethod
+    def weights(weights: Array) -> Array:
+        """Take fractions as fractions."""
+        return weights
+
+    @staticmethod
+    def masked(x: Array, weights: Array) -> Array:
+        """Delete what has no weight, NaN included."""
+        return np.where(weights == 0, 0.0, x).astype(x.dtype)
+
+    @staticmethod
+    def total_weight(weights: Array, given: Array, axes: tuple[int, ...]) -> Array:
+        """Sum the weights of all elements."""
+        return weights.sum(axis=axes, keepdims=True)
+
+    @staticmethod
+    def weighted_squares(x: Array, mean: Array, weights: Array) -> Array:
+        """Weigh the squared deviations."""
+        return weights * np.square(x - mean)

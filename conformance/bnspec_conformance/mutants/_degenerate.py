@@ -1,0 +1,74 @@
+"""Mutants on degenerate batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bnspec.conventions import KERAS
+
+from ._mutant import registry
+from ._sound import Sound
+
+if TYPE_CHECKING:
+    Array = Any
+
+FOUND, repeats = registry()
+
+
+@repeats("pytorch/pytorch 2.13.0, aten::native_batch_norm")
+class OneElementWritesNaN(Sound):
+    """One element per channel is divided by N - 1 = 0 into the running variance."""
+
+    def refuse(self, x: Array) -> Array:
+        self.moving_variance = self.moving_variance * np.nan
+        return x.copy()
+
+
+@repeats("microsoft/onnxruntime, a layer in training that cannot take one row")
+class OneElementRefused(Sound):
+    """One element per channel is refused where the convention normalizes it."""
+
+    convention = KERAS
+
+    def update(self, mean: Array, variance: Array, count: int) -> None:
+        if count == 1:
+            raise ValueError("one element per channel is not enough")
+        super().update(mean, variance, count)
+
+
+@repeats("google-deepmind/sonnet#125")
+class EmptyWritesNaN(Sound):
+    """A batch without elements writes NaN into the running mean."""
+
+    def empty(self, x: Array) -> Array:
+        self.moving_mean = self.moving_mean * np.nan
+        return x.copy()
+
+
+@repeats("keras-team/keras 3.15.1, an all-False mask")
+class EmptyPullsToZero(Sound):
+    """A batch without elements counts as one of mean 0 and variance 0."""
+
+    def empty(self, x: Array) -> Array:
+        self.update(np.zeros_like(self.moving_mean), np.zeros_like(self.moving_variance), 2)
+        return x.copy()
+
+
+@repeats("BVLC/caffe#3963")
+class ConstantSaturates(Sound):
+    """A constant channel saturates at the sign of its rounding error."""
+
+    def normalize(self, x: Array, mean: Array, inverse: Array) -> Array:
+        y = super().normalize(x, mean, inverse)
+        flat = self.training & (self.variance(x, self.mean(x)) < 1e-9 * np.square(self.mean(x)))
+        return np.where(flat, np.sign(x - 0.999 * mean) + self.beta, y)
+
+
+@repeats("keras-team/keras#11123, NaN in one column")
+class NaNSpreads(Sound):
+    """NaN in one channel reaches the averages of all."""
+
+    def update(self, mean: Array, variance: Array, count: int) -> None:
+        super().update(mean, variance + 0.0 * variance.sum(), count)

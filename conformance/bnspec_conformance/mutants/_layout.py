@@ -1,0 +1,71 @@
+"""Mutants of axes and memory layout."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._mutant import registry
+from ._sound import Sound
+
+if TYPE_CHECKING:
+    from bnspec_conformance.adapter import Config
+
+    Array = Any
+
+FOUND, repeats = registry()
+
+
+@repeats("keras-team/keras#10648")
+class FeaturesAlwaysLast(Sound):
+    """The features are always on the last axis."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(replace(config, axis=(len(config.shape) - 1,)))
+
+
+@repeats("keras-team/keras-core#212")
+class FeaturesAlwaysSecond(Sound):
+    """The features are always on the second axis."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(replace(config, axis=(min(1, len(config.shape) - 1),)))
+
+
+@repeats("tracel-ai/burn@c9e344a97")
+class MeanOverPixelsOnly(Sound):
+    """The mean is taken per image, as instance norm does, and averaged into the state."""
+
+    def normalize(self, x: Array, mean: Array, inverse: Array) -> Array:
+        pixels = tuple(axis for axis in self.reduced if axis != 0)
+        own = x.mean(axis=pixels, keepdims=True) if self.training and pixels else mean
+        return super().normalize(x, own, inverse)
+
+
+@repeats("keras-team/keras#11123")
+class OneChannelSqueezed(Sound):
+    """The only channel is squeezed away from the statistics."""
+
+    def read(self) -> tuple[Array, Array]:
+        return tuple(value.squeeze() if value.shape == (1,) else value for value in super().read())  # type: ignore[return-value]
+
+
+@repeats("pytorch/pytorch#62967")
+class ReadAsContiguous(Sound):
+    """A view is read as if its memory were contiguous."""
+
+    def widen(self, x: Array) -> Array:
+        flat = x if x.flags.c_contiguous or not x.flags.f_contiguous else x.ravel(order="K").reshape(x.shape)
+        return super().widen(flat)
+
+
+@repeats("pytorch/pytorch#64039")
+class StrideIgnored(Sound):
+    """A slice with a step is read without its step."""
+
+    def widen(self, x: Array) -> Array:
+        if x.base is None or x.flags.c_contiguous or x.flags.f_contiguous:
+            return super().widen(x)
+        return super().widen(np.asarray(x.base).ravel()[: x.size].reshape(x.shape))

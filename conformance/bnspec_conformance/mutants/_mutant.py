@@ -1,0 +1,53 @@
+"""Mutant: a wrong implementation with the public reference of the bug that it repeats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._sound import Sound
+
+__all__ = ["Mutant", "registry"]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong implementation.
+
+    Attributes
+    ----------
+    adapter : type
+        The adapter.
+    reference : str
+        Where the same defect has been in public: an issue or pull request, or a release in which it was seen.
+    """
+
+    adapter: type[Sound]
+    reference: str
+
+    @property
+    def name(self) -> str:
+        """The name of the class."""
+        return self.adapter.__name__
+
+    @property
+    def defect(self) -> str:
+        """What is wrong: the first line of the class's docstring."""
+        return (self.adapter.__doc__ or "").partition("\n")[0]
+
+
+def registry() -> tuple[list[Mutant], Callable[[str], Callable[[type[Sound]], type[Sound]]]]:
+    """Return a list, and a decorator that enters a class into it with its reference."""
+    found: list[Mutant] = []
+
+    def repeats(reference: str) -> Callable[[type[Sound]], type[Sound]]:
+        def enter(adapter: type[Sound]) -> type[Sound]:
+            found.append(Mutant(adapter, reference))
+            return adapter
+
+        return enter
+
+    return found, repeats

@@ -1,0 +1,69 @@
+"""Mutants of frequency weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._mutant import registry
+from ._sound import Sound
+
+if TYPE_CHECKING:
+    Array = Any
+
+FOUND, repeats = registry()
+
+
+@repeats("keras-team/keras#3228")
+class WeightsIgnored(Sound):
+    """Weights are accepted and not used."""
+
+    @staticmethod
+    def weights(weights: Array) -> Array:
+        return np.ones_like(weights)
+
+
+@repeats("keras-team/keras 3.15.1, mask")
+class WeightsAsBooleans(Sound):
+    """Every weight that is not zero counts as 1."""
+
+    @staticmethod
+    def weights(weights: Array) -> Array:
+        return (weights != 0).astype(weights.dtype)
+
+
+@repeats("keras-team/keras@7fc825fcbd")
+class WeightsOverAll(Sound):
+    """The weighted sum is divided by the number of elements."""
+
+    @staticmethod
+    def total_weight(weights: Array, given: Array, axes: tuple[int, ...]) -> Array:
+        return np.ones_like(weights).sum(axis=axes, keepdims=True)
+
+
+@repeats("keras-team/keras#19848")
+class WeightsCountedOncePerRow(Sound):
+    """The sum of the weights is taken before they are broadcast."""
+
+    @staticmethod
+    def total_weight(weights: Array, given: Array, axes: tuple[int, ...]) -> Array:
+        return given.sum(axis=axes, keepdims=True)
+
+
+@repeats("keras-team/keras#20815")
+class WeightInsideTheSquare(Sound):
+    """The variance is the weighted mean of (w x - mean)^2."""
+
+    @staticmethod
+    def weighted_squares(x: Array, mean: Array, weights: Array) -> Array:
+        return weights * np.square(weights * x - mean)
+
+
+@repeats("google/flax, a multiplicative mask")
+class MaskLeaksNaN(Sound):
+    """An element without weight is multiplied by zero, which keeps its NaN."""
+
+    @staticmethod
+    def masked(x: Array, weights: Array) -> Array:
+        return x
