@@ -1,0 +1,257 @@
+"""A second oracle: batch normalization in floating point of many bits, to check the first one against.
+
+It shares with the first oracle the signatures, and neither code nor formulas: statistics come from Welford's
+recurrence, the running averages from sums over the whole history, and the derivatives from dual numbers that
+pass through the forward computation. It is slow, as every derivative is one more forward pass: O(N**2) per
+channel. Only those who name this module import mpmath.
+
+Every function returns object arrays of `mpmath.mpf`, in which a result r of true value t is such that
+``|r - t| <= 2**-320 * min(1, 2**-h, m)``: h is the `height` of x (and of beta, where it is added), and m the
+least magnitude of the nonzero true values in the array (for y: of ``y - beta``). `precision` argues why.
+Arithmetic on an mpf rounds to the precision that mpmath has at that moment, not to that of the operands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import mpmath
+import numpy as np
+import numpy.typing as npt
+
+from ._dual import Dual, slope
+from ._forward import Layout, Numbers, ObjectArray, axes_of, height, normalize, precision, read, welford
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bnspec.conventions import Convention
+
+__all__ = [
+    "Gradients",
+    "Moments",
+    "State",
+    "Step",
+    "batch_normalization",
+    "gradients",
+    "hessian_vector_product",
+    "moments",
+    "trajectory",
+]
+
+
+class Moments(NamedTuple):
+    """Total weight, mean and population variance, all of one shape."""
+
+    weight: ObjectArray
+    mean: ObjectArray
+    variance: ObjectArray
+
+
+class State(NamedTuple):
+    """Running averages, parameter-shaped, and the number of counted training batches."""
+
+    moving_mean: ObjectArray
+    moving_variance: ObjectArray
+    num_batches: int
+
+
+class Step(NamedTuple):
+    """Output, state after it, and batch statistics (None in evaluation and for an empty batch)."""
+
+    y: ObjectArray
+    state: State
+    mean: ObjectArray | None
+    variance: ObjectArray | None
+
+
+class Gradients(NamedTuple):
+    """Vector-Jacobian products of y: `x` of x's shape, the others parameter-shaped."""
+
+    x: ObjectArray
+    gamma: ObjectArray
+    beta: ObjectArray
+    moving_mean: ObjectArray
+    moving_variance: ObjectArray
+
+
+def moments(
+    x: npt.NDArray[Any],
+    axes: tuple[int, ...],
+    weights: npt.NDArray[Any] | None = None,
+    keepdims: bool = False,
+) -> Moments:
+    """Compute total weight, mean and population variance over some axes.
+
+    Parameters
+    ----------
+    x : array, shape (*S)
+        Finite wherever the weight is not 0.
+    axes : tuple of int
+        Axes to sum over.
+    weights : array, x's rank with size 1 or x's size per axis, optional
+        Frequencies; an element of weight 0 is deleted.
+    keepdims : bool
+        Keep the summed axes with size 1.
+
+    Returns
+    -------
+    Moments
+        ``sum(w)``, ``sum(w * x) / sum(w)`` and ``sum(w * (x - mean)**2) / sum(w)``.
+
+    Raises
+    ------
+    ValueError
+        If a total weight is 0, a weight is negative, a number is not finite, or a shape does not fit.
+    """
+    x = np.asarray(x)
+    reduced = axes_of(axes, x.ndim)
+    layout = Layout(x.shape, tuple(i for i in range(x.ndim) if i not in reduced))
+    w = None
+    if weights is not None:
+        given = read(weights)
+        if given.ndim != x.ndim or any(n not in (1, size) for n, size in zip(given.shape, x.shape, strict=True)):
+            raise ValueError(f"weights must broadcast to {x.shape} with its rank. Got shape={given.shape}.")
+        if any(weight < 0 for weight in given.ravel().tolist()):
+            raise ValueError("weights must not be negative.")
+        w = np.broadcast_to(given, x.shape)
+    data = read(x, where=w)
+    size = height(data) + (0 if w is None else height(w)) + layout.elements.bit_length()
+    found = tuple(np.empty(layout.kept, dtype=object) for _ in range(3))
+    with mpmath.workprec(precision(6, size)):
+        for place, indices in layout.channels():
+            of_channel = None if w is None else [w[i] for i in indices]
+            for part, value in zip(found, welford([data[i] for i in indices], of_channel), strict=True):
+                part[place] = value
+    shape = layout.kept if keepdims else tuple(size for i, size in enumerate(x.shape) if i not in reduced)
+    return Moments(*(part.reshape(shape) for part in found))
+
+
+def batch_normalization(
+    x: npt.NDArray[Any],
+    mean: Numbers,
+    variance: Numbers,
+    offset: Numbers | None,
+    scale: Numbers | None,
+    variance_epsilon: float,
+) -> ObjectArray:
+    """Compute ``scale * (x - mean) / sqrt(variance + variance_epsilon) + offset``, element by element.
+
+    Parameters
+    ----------
+    x : array, shape (*S, C)
+        Finite numbers.
+    mean, variance, offset, scale : array
+        Of x's rank, with size 1 or x's size per axis, or of shape (C,). `offset` and `scale` may be None.
+    variance_epsilon : float
+        Taken exactly.
+
+    Returns
+    -------
+    array, shape (*S, C), object
+
+    Raises
+    ------
+    ValueError
+        If ``variance + variance_epsilon`` is not positive, a number is not finite or a shape does not fit.
+    """
+    data, epsilon = read(x), read(np.float64(variance_epsilon))
+    given = [
+        np.full(data.shape[-1:], mpmath.mpf(default), dtype=object) if values is None else read(values)
+        for values, default in ((mean, 0), (variance, 0), (scale, 1), (offset, 0))
+    ]
+    for part in given:
+        fits = part.ndim == data.ndim and all(n in (1, size) for n, size in zip(part.shape, data.shape, strict=True))
+        if not fits and part.shape != data.shape[-1:]:
+            raise ValueError(f"a parameter does not fit x of shape {data.shape}. Got shape={part.shape}.")
+    y = np.empty(data.shape, dtype=object)
+    full = [np.broadcast_to(part, data.shape) for part in given]
+    with mpmath.workprec(precision(8, height(data, *given, epsilon))):
+        for i in np.ndindex(*data.shape):
+            y[i] = normalize([data[i]], *(part[i] for part in full), epsilon[()])[0]
+    return y
+
+
+def _running(initial: Any, history: Sequence[tuple[Any, Any, Any]]) -> Any:
+    """Average over the whole history: each number times its own share and all later shares of the old value.
+
+    `history` has for each update the share of the old value, the share of the new one, and the new one.
+    """
+    shares = [mpmath.fprod(old for old, _, _ in history[k:]) for k in range(len(history) + 1)]
+    parts = [shares[k + 1] * new * value for k, (_, new, value) in enumerate(history)]
+    return shares[0] * initial + sum(parts, mpmath.mpf(0))
+
+
+def trajectory(
+    steps: Sequence[tuple[npt.NDArray[Any], bool]],
+    *,
+    axis: tuple[int, ...],
+    epsilon: float,
+    momentum: float | None,
+    convention: Convention,
+    gamma: Numbers | None,
+    beta: Numbers | None,
+    moving_mean: Numbers,
+    moving_variance: Numbers,
+    num_batches: int = 0,
+) -> list[Step]:
+    """Run a sequence of training and evaluation batches through one layer.
+
+    Parameters
+    ----------
+    steps : sequence of (array, shape (*S) with the sizes of the parameters on the feature axes; bool)
+        Batches, and whether each is a training batch.
+    axis : tuple of int
+        Feature axes; statistics are over all others.
+    epsilon : float
+        Added to the variance inside the square root, taken exactly.
+    momentum : float or None
+        What it multiplies is `convention.momentum_weighs`; None gives batch number k the weight 1/k.
+    convention : Convention
+        Supplies `momentum_weighs`, `running_variance`, `one_element` and `empty_batch`.
+    gamma, beta, moving_mean, moving_variance : array
+        Shape (C,) with one feature axis, else x's rank with size 1 on the other axes. `gamma` and `beta`
+        may be None: 1 and 0.
+    num_batches : int
+        Training batches counted so far.
+
+    Returns
+    -------
+    list of Step
+        One per batch.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, a shape does not fit, ``variance + epsilon`` is not positive, or N = 1 in
+        training under ``one_element="raise"``.
+
+    Notes
+    -----
+    The precision grows with the number of updates, so this is meant for tens of them.
+    """
+    batches = [(data, Layout(data.shape, axis), training) for data, training in ((read(x), t) for x, t in steps)]
+    eps, factor = read(np.float64(epsilon)), read(np.float64(0.0 if momentum is None else momentum))
+    size = height(eps, *(read(p) for p in (gamma, beta, moving_mean, moving_variance) if p is not None))
+    for data, layout, training in batches:
+        size += height(data) + layout.elements.bit_length()
+        if training:
+            size += (num_batches + len(batches)).bit_length() if momentum is None else height(factor) + 1
+    with mpmath.workprec(precision(8, size)):
+        # What is added to the history of a channel is found under its place.
+        means: dict[Any, list[Any]] = {}
+        variances: dict[Any, list[Any]] = {}
+        results = []
+        for data, layout, training in batches:
+            n = layout.elements
+            if training and n == 1 and convention.one_element == "raise":
+                raise ValueError(f"training requires more than one element per channel. Got shape={data.shape}.")
+            if training and (n or convention.empty_batch == "count"):
+                num_batches += 1
+            parameters = [
+                layout.fit("gamma", gamma, 1), layout.fit("beta", beta),
+                layout.fit("moving_mean", moving_mean), layout.fit("moving_variance", moving_variance),
+            ]
+            y, of_state, of_batch = np.empty(data.shape, dtype=object), [], []
+            ...
+    return results

@@ -1,0 +1,5 @@
+"""Correct variants: the right answer by other routes. None of them may ever be accused."""
+
+from ._variants import VARIANTS
+
+__all__ = ["VARIANTS"]
