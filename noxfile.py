@@ -7,6 +7,7 @@ and pip, not uv: uv would take PyTorch's GPU build where pip finds a CPU build.
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -58,6 +59,94 @@ def conformance(session: nox.Session) -> None:
 def accuracy(session: nox.Session) -> None:
     """Print the error of the definition in float32 against the exact result, up to a million elements."""
     session.run(shared(session), "-m", "bnspec_conformance.accuracy", *session.posargs, env=QUIET, external=True)
+
+
+@nox.session(venv_backend="none", default=False)
+def bounds(session: nox.Session) -> None:
+    """Print how much of each bound is used, per backend and dtype, and how much is attained on hard data."""
+    session.run(shared(session), "-m", "bnspec_conformance.sweep", *session.posargs, env=QUIET, external=True)
+
+
+@nox.session(venv_backend="none", default=False)
+def mutants(session: nox.Session) -> None:
+    """Print which law kills which mutant, and how many correct variants pass every law."""
+    session.run(shared(session), "-m", "bnspec_conformance.matrix", *session.posargs, env=QUIET, external=True)
+
+
+@nox.session(venv_backend="none", default=False)
+def variants(session: nox.Session) -> None:
+    """Try every correct variant on 10,000 drawn cases."""
+    drawn = ["conformance/meta_tests/test_variants.py", "-k", "drawn", "--hypothesis-profile", "full"]
+    session.run(shared(session), "-m", "pytest", *drawn, *session.posargs, env=QUIET, external=True)
+
+
+@nox.session(default=False)
+def wheel(session: nox.Session) -> None:
+    """Build the sdist, the wheel from it, and try the wheel where neither our sources nor our settings are."""
+    out = Path(session.create_tmp()).resolve()
+    for old in (*out.glob("*.whl"), *out.glob("*.tar.gz")):
+        old.unlink()
+    session.install("build", "check-wheel-contents", "twine")
+    session.run("python", "-m", "build", "--outdir", str(out), "--quiet")  # the wheel is built from the sdist
+    (built,) = out.glob("*.whl")
+    session.run("twine", "check", "--strict", *map(str, out.glob("bnspec-*")))
+    packages = "bnspec,bnspec_backends,bnspec_conformance"
+    session.run("check-wheel-contents", "--toplevel", packages, str(built))
+    session.install("--constraint", str(CONSTRAINTS), f"{built}[conformance,strict,half]")
+    session.chdir(out)
+    suite = ["python", "-I", "-m", "pytest", "--pyargs", "bnspec_conformance", "-p", "no:cacheprovider"]
+    session.run(*suite, "--bn-backend", "numpy", "--bn-backend", "array-api-strict", *session.posargs)
+
+
+@nox.session(python=["3.11", "3.12", "3.13"], default=False)
+def light(session: nox.Session) -> None:
+    """Try every backend but PyTorch's on each supported Python."""
+    session.install("--constraint", str(CONSTRAINTS), ".[jax,tensorflow,strict,half,conformance]")
+    names = ("numpy", "array-api-strict", "jax", "jax:x64", "tensorflow")
+    backends = [part for name in names for part in ("--bn-backend", name)]
+    session.chdir(session.create_tmp())
+    session.run("python", "-m", "pytest", "--pyargs", "bnspec_conformance", "-q", "-r", "fE", *backends, env=QUIET)
+
+
+@nox.session(default=False)
+def runtime(session: nox.Session) -> None:
+    """Run the README's library example with nothing installed but what bnspec itself needs."""
+    session.install("--constraint", str(CONSTRAINTS), ".")
+    example = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    session.chdir(session.create_tmp())
+    session.run("python", "-c", example)
+    for name, extra in (("torch", "torch"), ("array-api-strict", "strict")):
+        refused = f"""
+import bnspec
+try:
+    bnspec.backend({name!r})
+except ImportError as error:
+    assert "bnspec[{extra}]" in str(error), error
+else:
+    raise SystemExit("{name} is installed")
+"""
+        session.run("python", "-c", refused)
+
+
+@nox.session(python="3.11", default=False)
+def lowest(session: nox.Session) -> None:
+    """Try the lowest supported version of everything that the definition and the suite need."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    needed = (
+        "array-api-compat",
+        "numpy",
+        "safetensors",
+        "array-api-strict",
+        "ml-dtypes",
+        "pytest",
+        "rich",
+        "hypothesis",
+    )
+    pins = [f"{name}=={re.search(rf'\"{name}>=([0-9.]+)', text)[1]}.*" for name in needed]
+    session.install(*pins, "scikit-learn", ".[strict,half,conformance]")
+    session.chdir(session.create_tmp())
+    suite = ["python", "-m", "pytest", "--pyargs", "bnspec_conformance", "-q", "-r", "fE"]
+    session.run(*suite, "--bn-backend", "numpy", "--bn-backend", "array-api-strict")
 
 
 @nox.session(venv_backend="none")

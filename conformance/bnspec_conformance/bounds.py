@@ -11,7 +11,7 @@ arrays; per-element arrays are rows of shape (N, C), per-channel arrays have sha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFINITION",
     "FORMATS",
+    "GRADES",
     "NAIVE",
+    "TWO_PASS",
     "Format",
     "Grade",
     "Statistics",
@@ -73,31 +75,42 @@ class Grade:
         What the reports call it.
     additions : callable
         Maps N to h, such that a sum of N terms has the relative error g(h) in each term.
-    residual : bool
-        Whether the mean is carried as hi + lo and the centred values are exact to their own size.
+    mean : {"split", "rounded", "perturbed"}
+        Whether the mean is carried as hi + lo; or rounded once, with the variance taken around it; or is only
+        known to be that of perturbed data, like the variance.
     """
 
     name: str
     additions: Callable[[int], int]
-    residual: bool
+    mean: Literal["split", "rounded", "perturbed"]
 
 
-def _blocked_additions(count: int) -> int:
-    """7 additions a level, blocks of 8, what is left over joining the next level."""
-    levels = 1
-    while count > 8:
-        count = count // 8 + count % 8
-        levels += 1
-    return 7 * levels
+def _blocked(block: int) -> Callable[[int], int]:
+    """Count block - 1 additions a level, what is left over joining the next level."""
+
+    def additions(count: int) -> int:
+        levels = 1
+        while count > block:
+            count = count // block + count % block
+            levels += 1
+        return (block - 1) * levels
+
+    return additions
 
 
-DEFINITION = Grade("definition", _blocked_additions, residual=True)
-"""What bnspec itself reaches: blocked sums, the mean as hi + lo, the residual correction of the variance."""
+DEFINITION = Grade("definition", _blocked(8), "split")
+"""What bnspec itself reaches: sums in blocks of 8, the mean as hi + lo, the correction of the variance."""
 
-NAIVE = Grade("naive", lambda count: count, residual=False)
+TWO_PASS = Grade("two-pass", _blocked(32), "rounded")
+"""What a good library reaches: sums pairwise or in blocks of up to 32, and a second pass for the variance."""
+
+NAIVE = Grade("naive", lambda count: count, "perturbed")
 """The least that a sound implementation reaches, sequential sums included, and all that a stranger is held
 to: the statistics are those of data whose elements have each been changed by the relative error g(N + 4).
 Welford's recurrence and the two-pass algorithm are of this class, mean(x^2) - mean(x)^2 is not."""
+
+GRADES = {grade.name: grade for grade in (DEFINITION, TWO_PASS, NAIVE)}
+"""The grades by name, the strictest first."""
 
 
 class Statistics(NamedTuple):
@@ -158,6 +171,10 @@ def batch_statistics(
     x_i moves by e_i with sum(e_i^2) / N <= g^2 mean(x^2), so the variance moves by at most
     2 sigma g rms + g^2 rms^2; forming it from the deviations adds g v.
 
+    *Two-pass.* The mean moves by at most g(h + 2) a + u |m|, the shift. Each centred value has a rounding error
+    of u |d| beside it, and the shift is orthogonal to the deviations: the variance moves by
+    q = 4 u v + (shift + 2 u sigma)^2, and the sum of squares adds g(h + 5) (v + q).
+
     *Definition.* |hi - m| <= g(h + 2) a =: t. The residuals r = x - hi have mean |r| <= sigma + t, so that
     |lo - mean(r)| <= g(h + 3) (sigma + t), which bounds the mean. Each centred value (x - hi) - lo has
     rounding errors of at most u (2 |d| + t) beside the common shift; the common shift is orthogonal to the
@@ -201,14 +218,17 @@ def weighted_statistics(
     rows = np.where(weights > 0, rows, 0.0)
     sigma = np.sqrt(variance)
     magnitude = (share * np.abs(rows)).sum(axis=0)
-    if not grade.residual:
+    if grade.mean == "perturbed":
         g = accumulated(h + 4, u)
         rms = np.sqrt((share * rows * rows).sum(axis=0))
         moved = g * rms
         variance_error = moved * (2.0 * sigma + moved) + g * (variance + moved * moved)
         return Statistics(mean, variance, g * magnitude, variance_error + form.tiny, np.zeros_like(mean))
-    split = accumulated(h + 2, u) * magnitude
-    shift = accumulated(h + 3, u) * (sigma + split)
+    rough = accumulated(h + 2, u) * magnitude
+    if grade.mean == "split":
+        split, shift = rough, accumulated(h + 3, u) * (sigma + rough)
+    else:
+        split, shift = np.zeros_like(mean), rough + u * np.abs(mean)
     scattered = u * (2.0 * sigma + split)
     moved = 2.0 * u * (2.0 * variance + split * sigma) + (shift + scattered) ** 2
     variance_error = moved + accumulated(h + 5, u) * (variance + moved)
@@ -258,7 +278,8 @@ def _product_error(
 ) -> NDArray[np.float64]:
     """Bound (size + error)(1 + relative)(1 + u)^roundings - size."""
     grown = relative + (1.0 + relative) * accumulated(roundings, u)
-    return size * grown + error * (1.0 + grown)
+    with np.errstate(invalid="ignore"):  # 0 times infinity: nothing is promised there
+        return size * grown + error * (1.0 + grown)
 
 
 def normalized(
@@ -394,12 +415,13 @@ def training_gradients(
     first_error = 2.0 * h * (mean_weight + np.abs(second) + second_error)
     inner = cotangent - first - part.centred * part.inverse * second
     size = weight + np.abs(first) + unit * np.abs(second)
-    inner_error = (
-        first_error
-        + 2.0 * unit_error * (np.abs(second) + second_error)
-        + unit * (second_error + 3.0 * part.inverse_error * np.abs(second))
-        + 8.0 * u * size
-    )
+    with np.errstate(invalid="ignore"):  # as in _product_error
+        inner_error = (
+            first_error
+            + 2.0 * unit_error * (np.abs(second) + second_error)
+            + unit * (second_error + 3.0 * part.inverse_error * np.abs(second))
+            + 8.0 * u * size
+        )
     slope = np.abs(gamma) * part.inverse
     x_error = slope * _product_error(np.abs(inner), inner_error, part.inverse_error, 2, u) + form.tiny
     if out is not form:

@@ -168,9 +168,10 @@ def hessian_vector_product(case: Case, grade: bounds.Grade) -> Expected:
         x, case.cotangent, case.tangent, axis=case.axis, epsilon=case.epsilon, gamma=case.gamma
     )
     form, out = _formats(case)
-    rows = [to_rows(array, case.axis) for array in (x, case.cotangent, case.tangent)]
-    given = _batch(case, rows[0], grade)
-    bound = bounds.second_derivative(*rows, given, case.epsilon, _affine(case)[0], grade, form, out)
+    rows, cotangent, tangent = (to_rows(array, case.axis) for array in (x, case.cotangent, case.tangent))
+    given = _batch(case, rows, grade)
+    gamma, _ = _affine(case)
+    bound = bounds.second_derivative(rows, cotangent, tangent, given, case.epsilon, gamma, grade, form, out)
     return Expected(exact, from_rows(bound, x.shape, case.axis))
 
 

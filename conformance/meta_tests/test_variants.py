@@ -1,13 +1,14 @@
 """No correct variant is accused: not on the cases of the suite, and not on cases that Hypothesis draws."""
 
 import pytest
+from hypothesis import given
+
 from bnspec_conformance import expectation
 from bnspec_conformance.bounds import NAIVE
 from bnspec_conformance.cases.strategies import cases
 from bnspec_conformance.checks import Checks
 from bnspec_conformance.laws import Subject, gradients, running, trials
 from bnspec_conformance.variants import VARIANTS
-from hypothesis import given
 
 DRAWN = (
     running.several_steps_then_evaluation,

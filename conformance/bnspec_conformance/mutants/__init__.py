@@ -7,8 +7,6 @@ from ._sound import Sound
 __all__ = ["MUTANTS", "Mutant", "Sound"]
 
 MUTANTS: tuple[Mutant, ...] = tuple(
-    mutant
-    for topic in (_state, _numerics, _layout, _degenerate, _gradients, _weights)
-    for mutant in topic.FOUND
+    mutant for topic in (_state, _numerics, _layout, _degenerate, _gradients, _weights) for mutant in topic.FOUND
 )
 """Every mutant, by topic."""

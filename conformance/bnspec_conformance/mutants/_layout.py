@@ -49,7 +49,7 @@ class OneChannelSqueezed(Sound):
     """The only channel is squeezed away from the statistics."""
 
     def read(self) -> tuple[Array, Array]:
-        return tuple(value.squeeze() if value.shape == (1,) else value for value in super().read())  # type: ignore[return-value]
+        return tuple(value.squeeze() if value.shape == (1,) else value for value in super().read())
 
 
 @repeats("pytorch/pytorch#62967")

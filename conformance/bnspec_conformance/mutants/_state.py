@@ -105,7 +105,7 @@ class ZeroDebiased(Sound):
 
     def read(self) -> tuple[Array, Array]:
         known = 1.0 - (1.0 - (self.share() if self.batches else 1.0)) ** self.batches if self.batches else 1.0
-        return tuple((value / max(known, 1e-30)).astype(value.dtype) for value in super().read())  # type: ignore[return-value]
+        return tuple((value / max(known, 1e-30)).astype(value.dtype) for value in super().read())
 
 
 @repeats("google/flax#1360")

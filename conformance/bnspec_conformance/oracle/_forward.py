@@ -15,7 +15,20 @@ from ._dual import real, sqrt
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Index", "Layout", "Numbers", "ObjectArray", "axes_of", "height", "normalize", "precision", "read", "welford"]
+__all__ = [
+    "Index",
+    "Layout",
+    "Numbers",
+    "ObjectArray",
+    "axes_of",
+    "height",
+    "normalize",
+    "number",
+    "precision",
+    "read",
+    "statistics",
+    "welford",
+]
 
 Numbers: TypeAlias = npt.NDArray[Any]
 """Floating-point numbers, or objects that are mpf; each counts as the number it holds."""
@@ -27,7 +40,7 @@ MARGIN = 384
 _DTYPES = ("float16", "bfloat16", "float32", "float64", "object")
 
 
-def _number(value: Any) -> Any:
+def number(value: Any) -> Any:
     """Take one finite number without rounding, whatever precision mpmath has at this moment."""
     if isinstance(value, mpmath.mpf):
         if not mpmath.isfinite(value):
@@ -47,15 +60,15 @@ def read(values: Numbers, where: npt.NDArray[Any] | None = None) -> ObjectArray:
     found = np.full(array.shape, mpmath.mpf(0), dtype=object)
     for index in np.ndindex(*array.shape):
         if where is None or where[index]:
-            found[index] = _number(array[index])
+            found[index] = number(array[index])
     return found
 
 
-def height(*arrays: ObjectArray) -> int:
-    """Return the least h >= 0, such that all elements are below 2**h and multiples of 2**-h; added up."""
+def height(*arguments: Any) -> int:
+    """Return the least h >= 0 such that all elements are below 2**h and multiples of 2**-h; added up."""
     total = 0
-    for array in arrays:
-        parts = [number.man_exp for number in array.ravel().tolist() if number]
+    for argument in arguments:
+        parts = [element.man_exp for element in np.ravel(argument).tolist() if element]
         total += max((max(e + m.bit_length(), -e) for m, e in parts), default=0)
     return total
 
@@ -73,7 +86,7 @@ def precision(degree: int, height: int) -> int:
     Returns
     -------
     int
-        Such that the statement at the head of this module holds.
+        Such that the statement at the head of `multiprecision` holds.
 
     Notes
     -----
@@ -104,6 +117,7 @@ def precision(degree: int, height: int) -> int:
 
 
 def axes_of(axes: Index, rank: int) -> Index:
+    """Count axes from 0, or refuse them."""
     found = tuple(axis % rank if -rank <= axis < rank else rank for axis in axes)
     if rank in found or len(set(found)) < len(found):
         raise ValueError(f"the axes must be different axes of an array of rank {rank}. Got {axes}.")
@@ -124,19 +138,16 @@ class Layout:
     def channels(self) -> Iterator[tuple[Index, list[Index]]]:
         """Yield the place of each channel in the kept shape, and the indices of its elements."""
         for place in np.ndindex(*self.kept):
-            ranges = (
-                [place[i]] if i in self.features else range(size) for i, size in enumerate(self.shape)
-            )
+            ranges = ([place[i]] if i in self.features else range(size) for i, size in enumerate(self.shape))
             yield place, list(itertools.product(*ranges))
 
-    def fit(self, name: str, values: Numbers | None, default: int = 0) -> ObjectArray:
-        """Read a parameter and give it the kept shape; `default` where it is absent."""
+    def fit(self, name: str, values: ObjectArray | None, default: int = 0) -> ObjectArray:
+        """Give a parameter the kept shape; `default` if it is absent."""
         if values is None:
             return np.full(self.kept, mpmath.mpf(default), dtype=object)
-        found = read(values)
-        if found.shape != self.parameter:
-            raise ValueError(f"{name} must have shape {self.parameter}. Got shape={found.shape}.")
-        return found.reshape(self.kept)
+        if values.shape != self.parameter:
+            raise ValueError(f"{name} must have shape {self.parameter}. Got shape={values.shape}.")
+        return values.reshape(self.kept)
 
 
 def welford(values: Sequence[Any], weights: Sequence[Any] | None = None) -> tuple[Any, Any, Any]:
@@ -155,6 +166,14 @@ def welford(values: Sequence[Any], weights: Sequence[Any] | None = None) -> tupl
     if not total:
         raise ValueError("the total weight must be positive. Got 0.")
     return total, mean, second / total
+
+
+def statistics(data: ObjectArray, layout: Layout) -> tuple[ObjectArray, ObjectArray]:
+    """Return mean and population variance of a batch, of the kept shape."""
+    mean, variance = np.empty(layout.kept, dtype=object), np.empty(layout.kept, dtype=object)
+    for place, indices in layout.channels():
+        _, mean[place], variance[place] = welford([data[i] for i in indices])
+    return mean, variance
 
 
 def normalize(values: Sequence[Any], mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: Any) -> list[Any]:

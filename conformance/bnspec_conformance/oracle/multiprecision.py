@@ -19,11 +19,23 @@ import mpmath
 import numpy as np
 import numpy.typing as npt
 
-from ._dual import Dual, slope
-from ._forward import Layout, Numbers, ObjectArray, axes_of, height, normalize, precision, read, welford
+from ._forward import (
+    Layout,
+    Numbers,
+    ObjectArray,
+    axes_of,
+    height,
+    normalize,
+    number,
+    precision,
+    read,
+    statistics,
+    welford,
+)
+from ._forward_mode import Gradients, gradients, hessian_vector_product
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from bnspec.conventions import Convention
 
@@ -63,16 +75,6 @@ class Step(NamedTuple):
     state: State
     mean: ObjectArray | None
     variance: ObjectArray | None
-
-
-class Gradients(NamedTuple):
-    """Vector-Jacobian products of y: `x` of x's shape, the others parameter-shaped."""
-
-    x: ObjectArray
-    gamma: ObjectArray
-    beta: ObjectArray
-    moving_mean: ObjectArray
-    moving_variance: ObjectArray
 
 
 def moments(
@@ -155,7 +157,7 @@ def batch_normalization(
     ValueError
         If ``variance + variance_epsilon`` is not positive, a number is not finite or a shape does not fit.
     """
-    data, epsilon = read(x), read(np.float64(variance_epsilon))
+    data, epsilon = read(x), number(variance_epsilon)
     given = [
         np.full(data.shape[-1:], mpmath.mpf(default), dtype=object) if values is None else read(values)
         for values, default in ((mean, 0), (variance, 0), (scale, 1), (offset, 0))
@@ -165,21 +167,22 @@ def batch_normalization(
         if not fits and part.shape != data.shape[-1:]:
             raise ValueError(f"a parameter does not fit x of shape {data.shape}. Got shape={part.shape}.")
     y = np.empty(data.shape, dtype=object)
-    full = [np.broadcast_to(part, data.shape) for part in given]
+    center, spread, gain, addend = (np.broadcast_to(part, data.shape) for part in given)
     with mpmath.workprec(precision(8, height(data, *given, epsilon))):
         for i in np.ndindex(*data.shape):
-            y[i] = normalize([data[i]], *(part[i] for part in full), epsilon[()])[0]
+            y[i] = normalize([data[i]], center[i], spread[i], gain[i], addend[i], epsilon)[0]
     return y
 
 
-def _running(initial: Any, history: Sequence[tuple[Any, Any, Any]]) -> Any:
-    """Average over the whole history: each number times its own share and all later shares of the old value.
+def _running(initial: ObjectArray, history: Sequence[tuple[Any, Any, ObjectArray]]) -> ObjectArray:
+    """Average over the whole history, with no step in between.
 
-    `history` has for each update the share of the old value, the share of the new one, and the new one.
+    `history` has for each update the share of the old value, the share of the new one, and the new one. What
+    a number weighs at the end is its own share times the shares of the old value in all later updates.
     """
-    shares = [mpmath.fprod(old for old, _, _ in history[k:]) for k in range(len(history) + 1)]
-    parts = [shares[k + 1] * new * value for k, (_, new, value) in enumerate(history)]
-    return shares[0] * initial + sum(parts, mpmath.mpf(0))
+    later = [mpmath.fprod(old for old, _, _ in history[k:]) for k in range(len(history) + 1)]
+    parts = [new * later[k + 1] * value for k, (_, new, value) in enumerate(history)]
+    return np.asarray(sum(parts, later[0] * initial), dtype=object)
 
 
 def trajectory(
@@ -230,28 +233,53 @@ def trajectory(
     -----
     The precision grows with the number of updates, so this is meant for tens of them.
     """
-    batches = [(data, Layout(data.shape, axis), training) for data, training in ((read(x), t) for x, t in steps)]
-    eps, factor = read(np.float64(epsilon)), read(np.float64(0.0 if momentum is None else momentum))
-    size = height(eps, *(read(p) for p in (gamma, beta, moving_mean, moving_variance) if p is not None))
-    for data, layout, training in batches:
-        size += height(data) + layout.elements.bit_length()
+    batches = [(read(x), training) for x, training in steps]
+    eps, factor = number(epsilon), number(momentum or 0)
+    gains, offsets = (None if p is None else read(p) for p in (gamma, beta))
+    initial = read(moving_mean), read(moving_variance)
+    size = height(eps, *initial, *(p for p in (gains, offsets) if p is not None))
+    for data, training in batches:
+        size += height(data) + Layout(data.shape, axis).elements.bit_length()
         if training:
             size += (num_batches + len(batches)).bit_length() if momentum is None else height(factor) + 1
+    results: list[Step] = []
+    history: list[tuple[Any, Any, ObjectArray, ObjectArray]] = []
     with mpmath.workprec(precision(8, size)):
-        # What is added to the history of a channel is found under its place.
-        means: dict[Any, list[Any]] = {}
-        variances: dict[Any, list[Any]] = {}
-        results = []
-        for data, layout, training in batches:
+        averages = initial
+        for data, training in batches:
+            layout = Layout(data.shape, axis)
             n = layout.elements
+            gain, offset = layout.fit("gamma", gains, 1), layout.fit("beta", offsets)
+            center, spread = (
+                layout.fit(name, average)
+                for name, average in zip(("moving_mean", "moving_variance"), averages, strict=True)
+            )
             if training and n == 1 and convention.one_element == "raise":
                 raise ValueError(f"training requires more than one element per channel. Got shape={data.shape}.")
             if training and (n or convention.empty_batch == "count"):
                 num_batches += 1
-            parameters = [
-                layout.fit("gamma", gamma, 1), layout.fit("beta", beta),
-                layout.fit("moving_mean", moving_mean), layout.fit("moving_variance", moving_variance),
-            ]
-            y, of_state, of_batch = np.empty(data.shape, dtype=object), [], []
-            ...
+            updates = training and n > 0
+            if updates:
+                center, spread = statistics(data, layout)
+            y = np.empty(data.shape, dtype=object)
+            for place, indices in layout.channels():
+                channel = [data[i] for i in indices]
+                if channel:
+                    values = normalize(channel, center[place], spread[place], gain[place], offset[place], eps)
+                    for i, value in zip(indices, values, strict=True):
+                        y[i] = value
+            mean = variance = None
+            if updates:
+                mean, variance = center.reshape(layout.parameter), spread.reshape(layout.parameter)
+                if momentum is None:
+                    old, new = mpmath.mpf(num_batches - 1) / num_batches, mpmath.mpf(1) / num_batches
+                else:
+                    old, new = (factor, 1 - factor) if convention.momentum_weighs == "old" else (1 - factor, factor)
+                bessel = convention.running_variance == "bessel"
+                history.append((old, new, mean, variance * n / max(n - 1, 1) if bessel else variance))
+                averages = (
+                    _running(initial[0], [(old, new, value) for old, new, value, _ in history]),
+                    _running(initial[1], [(old, new, value) for old, new, _, value in history]),
+                )
+            results.append(Step(y, State(*averages, num_batches), mean, variance))
     return results
