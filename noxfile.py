@@ -142,7 +142,8 @@ def lowest(session: nox.Session) -> None:
         "rich",
         "hypothesis",
     )
-    pins = [f"{name}=={re.search(rf'\"{name}>=([0-9.]+)', text)[1]}.*" for name in needed]
+    floors = {name: re.search(f'"{name}>=([0-9.]+)', text) for name in needed}
+    pins = [f"{name}=={found[1]}.*" for name, found in floors.items() if found]
     session.install(*pins, "scikit-learn", ".[strict,half,conformance]")
     session.chdir(session.create_tmp())
     suite = ["python", "-m", "pytest", "--pyargs", "bnspec_conformance", "-q", "-r", "fE"]
