@@ -137,6 +137,7 @@ def lowest(session: nox.Session) -> None:
         "numpy",
         "safetensors",
         "array-api-strict",
+        "jax",
         "ml-dtypes",
         "pytest",
         "rich",
@@ -144,10 +145,11 @@ def lowest(session: nox.Session) -> None:
     )
     floors = {name: re.search(f'"{name}>=([0-9.]+)', text) for name in needed}
     pins = [f"{name}=={found[1]}.*" for name, found in floors.items() if found]
-    session.install(*pins, "scikit-learn", ".[strict,half,conformance]")
+    session.install(*pins, "scikit-learn", ".[strict,half,jax,conformance]")
     session.chdir(session.create_tmp())
     suite = ["python", "-m", "pytest", "--pyargs", "bnspec_conformance", "-q", "-r", "fE"]
-    session.run(*suite, "--bn-backend", "numpy", "--bn-backend", "array-api-strict")
+    backends = [part for name in ("numpy", "array-api-strict", "jax", "jax:x64") for part in ("--bn-backend", name)]
+    session.run(*suite, *backends)
 
 
 @nox.session(venv_backend="none")

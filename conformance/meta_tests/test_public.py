@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import bnspec
+from bnspec_conformance.mutants import MUTANTS
+from bnspec_conformance.variants import VARIANTS
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("bnspec", "bnspec_backends", "bnspec_conformance")
@@ -92,3 +94,14 @@ def test_every_session_has_a_description():
     assert set(re.findall(r"def (\w+)\(session", text)) - {"shared"} == set(named)
     for session in re.findall(r"nox -s (\w+)", (ROOT / "README.md").read_text()):
         assert session in named
+
+
+def test_the_changelog_counts_right():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert f"{len(MUTANTS)} mutants, {len(VARIANTS)} correct variants" in text
+
+
+def test_every_session_that_the_docs_name_exists():
+    sessions = set(re.findall(r"def (\w+)\(session", (ROOT / "noxfile.py").read_text()))
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        assert set(re.findall(r"nox -s (\w+)", page.read_text())) <= sessions
