@@ -7,7 +7,9 @@ is never a field here: nothing in a convention may widen a numeric bound.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
+
+from bnspec.errors import message
 
 __all__ = ["KERAS", "TORCH", "Convention"]
 
@@ -51,6 +53,14 @@ class Convention:
     one_element: Literal["update", "raise"]
     empty_batch: Literal["keep", "count"]
     source: str
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            allowed = get_args(hint) if get_origin(hint) is Literal else ()
+            if allowed and getattr(self, name) not in allowed:
+                raise ValueError(
+                    message(f"{name} must be {' or '.join(map(repr, allowed))}", **{name: getattr(self, name)})
+                )
 
 
 KERAS = Convention(

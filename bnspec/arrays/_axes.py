@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import Any, SupportsIndex
 
 from bnspec.errors import message
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["as_axes", "resolve_axes", "shape_of"]
+__all__ = ["as_axes", "as_shape", "resolve_axes", "shape_of"]
 
 
 def shape_of(array: Any) -> tuple[int, ...]:
@@ -25,8 +23,46 @@ def shape_of(array: Any) -> tuple[int, ...]:
     -------
     tuple of int
         The sizes of its axes.
+
+    Raises
+    ------
+    ValueError
+        If TensorFlow does not know the rank or a size.
     """
-    return tuple(array.shape)
+    shape = array.shape
+    if getattr(shape, "rank", 0) is None or None in tuple(shape):
+        raise ValueError(
+            message("the shape must be known", "Trace with a full input signature, or call eagerly.", shape=shape)
+        )
+    return tuple(shape)
+
+
+def as_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """Take a shape from the caller.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        What came.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    TypeError
+        If it is not a sequence of integers.
+    ValueError
+        If a size is negative.
+    """
+    try:
+        sizes = tuple(index(size) for size in shape)
+    except TypeError:
+        raise TypeError(message("shape must be a sequence of integers", shape=shape)) from None
+    if any(size < 0 for size in sizes):
+        raise ValueError(message("shape must not have negative sizes", shape=sizes))
+    return sizes
 
 
 def as_axes(name: str, axes: int | Sequence[int]) -> tuple[int, ...]:
@@ -49,8 +85,8 @@ def as_axes(name: str, axes: int | Sequence[int]) -> tuple[int, ...]:
     TypeError
         If an axis is not an integer.
     """
-    several = axes if isinstance(axes, (tuple, list)) else (axes,)
-    if any(isinstance(axis, bool) or not isinstance(axis, SupportsIndex) for axis in several):
+    several = axes if isinstance(axes, Sequence) else (axes,)
+    if any(isinstance(axis, bool) or hasattr(axis, "shape") or not isinstance(axis, SupportsIndex) for axis in several):
         raise TypeError(message(f"{name} must be an integer or a sequence of them", **{name: axes}))
     return tuple(index(axis) for axis in several)
 

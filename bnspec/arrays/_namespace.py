@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import array_api_compat
+import numpy as np
 
 from bnspec import registry
 from bnspec.errors import message
 
-__all__ = ["common_namespace", "device_of"]
+__all__ = ["common_namespace", "detached", "device_of"]
 
 # Keyed by type. The look-up is a plain dictionary access so that a compiler can trace through it:
 # array_api_compat.array_namespace is behind functools.lru_cache, about which torch.compile warns.
@@ -51,7 +52,7 @@ def common_namespace(**arrays: Any) -> Any:
             )
     devices = {name: device_of(array) for name, array in given.items()}
     known = {name: device for name, device in devices.items() if device is not None}
-    if len(set(known.values())) > 1:
+    if len({_short(device) for device in known.values()}) > 1:
         raise ValueError(message("All arrays must be on one device", "Move them to the device of the input.", **known))
     return xp
 
@@ -74,10 +75,40 @@ def device_of(array: Any) -> Any:
     return getattr(array, "device", None) or None
 
 
+def detached(array: Any) -> Any:
+    """Cut an array out of torch's graph, which lives as long as the array does; leave all others as they are.
+
+    Parameters
+    ----------
+    array : array
+        An array of any known library.
+
+    Returns
+    -------
+    array
+        The same values.
+    """
+    cut = getattr(array, "detach", None)
+    return array if cut is None else cut()
+
+
+def _short(device: Any) -> Any:
+    """TensorFlow writes one device as '/device:CPU:0' in a graph and '/job:localhost/.../device:CPU:0' outside."""
+    return device.rpartition("/")[2] if isinstance(device, str) else device
+
+
 def _namespace_of(name: str, array: Any) -> Any:
     kind = type(array)
     if kind in _NAMESPACES:
         return _NAMESPACES[kind]
+    if issubclass(kind, np.ma.MaskedArray):
+        raise TypeError(
+            message(
+                f"{name} must be an array without a mask",
+                "Pass the data, and the mask as weights.",
+                type=f"{kind.__module__}.{kind.__qualname__}",
+            )
+        )
     try:
         xp = array_api_compat.array_namespace(array)
     except TypeError:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from bnspec.arrays import (
     accumulation_dtype,
     as_axes,
+    as_shape,
     common_namespace,
+    detached,
     device_of,
     dtype_name,
     require_real_floating,
@@ -160,12 +162,20 @@ class BatchNorm:
         """
         xp = common_namespace(like=like)
         require_real_floating(like=like)
-        layout = Layout.of(tuple(shape), cast("int | tuple[int, ...]", self.axis))
+        layout = Layout.of(as_shape(shape), cast("int | tuple[int, ...]", self.axis))
         dtype, device = accumulation_dtype(xp, like), device_of(like)
-        ones = xp.ones(layout.parameter_shape, dtype=dtype, device=device)
-        zeros = xp.zeros(layout.parameter_shape, dtype=dtype, device=device)
-        params = Params(ones if self.scale else None, zeros if self.center else None)
-        return params, State(zeros, ones, xp.zeros((), dtype=xp.int32, device=device))
+
+        def filled(make: Callable[..., Any], shape: tuple[int, ...], kind: Any) -> Any:
+            # Each leaf is an array of its own: a framework may update one of them in place.
+            return make(shape, dtype=kind, device=device)
+
+        shape = layout.parameter_shape
+        params = Params(
+            filled(xp.ones, shape, dtype) if self.scale else None,
+            filled(xp.zeros, shape, dtype) if self.center else None,
+        )
+        state = State(filled(xp.zeros, shape, dtype), filled(xp.ones, shape, dtype), filled(xp.zeros, (), xp.int32))
+        return params, state
 
     def apply(self, params: Params, state: State, x: Any, *, training: bool) -> tuple[Any, State]:
         """Normalize.
@@ -201,7 +211,9 @@ class BatchNorm:
         Notes
         -----
         With N = 0, y is empty, and the averages stay as they are whatever the convention. With N = 1 in
-        training, the variance is 0 and y is beta, or the convention raises.
+        training, the variance is 0 and y is beta, or the convention raises. Where variance and epsilon are both
+        0, y is NaN. Sums are formed in float32 or float64: where the sum of a channel or of its squared deviations
+        overflows that, the channel's statistics are not finite. The new state is detached from torch's graph.
         """
         y, state, _ = self.vjp(params, state, x, training=training)
         return y, state
@@ -225,7 +237,7 @@ class BatchNorm:
         pullback : callable
             Maps a cotangent of y, an array of its shape and dtype, to :class:`Gradients`. In training the
             derivative runs through the batch's mean and variance; in evaluation the averages are given, and
-            have gradients of their own. The new state has no derivative.
+            have gradients of their own.
 
         Raises
         ------
@@ -238,6 +250,7 @@ class BatchNorm:
         """
         if not isinstance(training, bool):
             raise TypeError(message("training must be a bool", training=training))
+        params, state = _take(Params, params, "params"), _take(State, state, "state")
         arrays = {
             "x": x,
             "gamma": params.gamma,
@@ -249,7 +262,7 @@ class BatchNorm:
         require_real_floating(**arrays)
         layout = Layout.of(shape_of(x), cast("int | tuple[int, ...]", self.axis))
         epsilon = cast("float", self.epsilon)
-        self._require_parameters(arrays, layout)
+        self._require_parameters(arrays, state, layout)
         dtype = accumulation_dtype(xp, *arrays.values())
         wide = xp.astype(x, dtype)
         gamma, beta, moving_mean, moving_variance = (
@@ -268,7 +281,7 @@ class BatchNorm:
             batch = Moments.of(wide, layout.reduced)
             hi, lo = (layout.spread(part, xp) for part in (batch.mean_hi, batch.mean_lo))
             centred = (wide - hi) - lo
-            inverse = inverse_deviation(layout.spread(batch.m2 / (layout.count or 1), xp), epsilon, xp)
+            inverse = inverse_deviation(layout.spread(batch.variance(), xp), epsilon, xp)
             state = self._update(state, batch, layout, xp)
             differentiate = training_pullback
         else:
@@ -295,8 +308,8 @@ class BatchNorm:
             counted = self.convention.empty_batch == "count"
             return state._replace(num_batches=state.num_batches + 1) if counted else state
         number = state.num_batches + 1
-        freedom = layout.count - (1 if self.convention.running_variance == "bessel" else 0)
-        found = {"moving_mean": batch.mean, "moving_variance": batch.m2 / max(freedom, 1)}
+        bessel = self.convention.running_variance == "bessel" and layout.count > 1
+        found = {"moving_mean": batch.mean, "moving_variance": batch.variance(1.0 if bessel else 0.0)}
         after = {}
         for name, value in found.items():
             old = getattr(state, name)
@@ -306,10 +319,10 @@ class BatchNorm:
                 average = cumulative_average(wide, new, xp.astype(number, dtype))
             else:
                 average = exponential_average(wide, new, cast("float", self.momentum), self.convention.momentum_weighs)
-            after[name] = xp.astype(average, old.dtype)
+            after[name] = detached(xp.astype(average, old.dtype))
         return State(**after, num_batches=number)
 
-    def _require_parameters(self, arrays: dict[str, Any], layout: Layout) -> None:
+    def _require_parameters(self, arrays: dict[str, Any], state: State, layout: Layout) -> None:
         for name, present in (("gamma", self.scale), ("beta", self.center)):
             if (arrays[name] is not None) != present:
                 raise ValueError(
@@ -330,6 +343,15 @@ class BatchNorm:
                         **{name: shape_of(array)},
                     )
                 )
+        if shape_of(state.num_batches) != () or dtype_name(state.num_batches.dtype) not in ("int32", "int64"):
+            raise TypeError(
+                message(
+                    "num_batches must be an integer array of shape ()",
+                    "Take the state that init returns.",
+                    shape=shape_of(state.num_batches),
+                    dtype=dtype_name(state.num_batches.dtype),
+                )
+            )
         for name in ("moving_mean", "moving_variance"):
             if dtype_name(arrays[name].dtype) not in ("float32", "float64"):
                 raise TypeError(
@@ -339,6 +361,21 @@ class BatchNorm:
                         dtype=dtype_name(arrays[name].dtype),
                     )
                 )
+
+
+def _take(kind: type[Any], value: Any, name: str) -> Any:
+    """Take a NamedTuple of our own, or another with the same fields, as a reloaded SavedModel returns it."""
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, tuple) and getattr(value, "_fields", None) == kind._fields:
+        return kind(*value)
+    raise TypeError(
+        message(
+            f"{name} must be a bnspec.{kind.__name__} of {', '.join(kind._fields)}",
+            "Take what init returns.",
+            type=f"{type(value).__module__}.{type(value).__qualname__}",
+        )
+    )
 
 
 def _fit(gradients: Gradients, arrays: dict[str, Any], xp: Any) -> Gradients:

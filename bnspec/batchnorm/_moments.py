@@ -12,6 +12,7 @@ from bnspec.arrays import (
     reduced_count,
     require_real_floating,
     resolve_axes,
+    settled,
     shape_of,
     to_rows,
 )
@@ -103,11 +104,11 @@ class Moments(NamedTuple):
         def total(terms: Any) -> Any:
             return blocked_sum(terms if frequencies is None else frequencies * terms, xp)
 
-        hi = total(rows) / divisor
+        hi = settled(total(rows) / divisor, xp)
         if weights is None:
             weight = xp.full_like(hi, float(reduced_count(shape, reduced)))
         residual = rows - hi
-        lo = total(residual) / divisor
+        lo = settled(total(residual) / divisor, xp)
         deviation = residual - lo
         left = total(deviation)
         m2 = total(deviation * deviation) - left * left / divisor

@@ -9,7 +9,7 @@ from typing import Any
 from bnspec.arrays import accumulation_dtype, common_namespace, require_real_floating, shape_of
 from bnspec.errors import message
 
-__all__ = ["batch_normalization", "inverse_deviation", "normalize", "require_epsilon"]
+__all__ = ["batch_normalization", "inverse_deviation", "normalize", "require_epsilon", "slope"]
 
 
 def batch_normalization(
@@ -60,6 +60,9 @@ def batch_normalization(
     """
     epsilon = require_epsilon("variance_epsilon", variance_epsilon)
     parameters = {"mean": mean, "variance": variance, "offset": offset, "scale": scale}
+    for key in ("mean", "variance"):
+        if parameters[key] is None:
+            raise TypeError(message(f"{key} must be an array", **{key: None}))
     xp = common_namespace(x=x, **parameters)
     require_real_floating(x=x, **parameters)
     shape = shape_of(x)
@@ -94,8 +97,13 @@ def normalize(centred: Any, inverse: Any, gamma: Any, beta: Any) -> Any:
     array, shape S
         The output.
     """
-    y = centred * (inverse if gamma is None else inverse * gamma)
+    y = centred * slope(inverse, gamma)
     return y if beta is None else y + beta
+
+
+def slope(inverse: Any, gamma: Any) -> Any:
+    """Return ``gamma / sqrt(variance + epsilon)``; gamma None is 1."""
+    return inverse if gamma is None else inverse * gamma
 
 
 def require_epsilon(name: str, epsilon: Any) -> float:

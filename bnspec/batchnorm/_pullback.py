@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bnspec.batchnorm._normalize import slope
+
 if TYPE_CHECKING:
     from bnspec.batchnorm._layout import Layout
 
@@ -67,7 +69,7 @@ def training_pullback(cotangent: Any, centred: Any, inverse: Any, gamma: Any, la
     gamma_gradient = layout.total(cotangent * normalized, xp)
     projected = (cotangent - beta_gradient / count) - normalized * (gamma_gradient / count)
     none = xp.zeros_like(inverse)
-    return Gradients(projected * _slope(inverse, gamma), gamma_gradient, beta_gradient, none, none)
+    return Gradients(projected * slope(inverse, gamma), gamma_gradient, beta_gradient, none, none)
 
 
 def evaluation_pullback(cotangent: Any, centred: Any, inverse: Any, gamma: Any, layout: Layout, xp: Any) -> Gradients:
@@ -88,13 +90,9 @@ def evaluation_pullback(cotangent: Any, centred: Any, inverse: Any, gamma: Any, 
     With x' = centred * inverse: dx = gamma inverse dy, dmean = -gamma inverse sum(dy), and
     dvariance = -gamma inverse^2 sum(dy x') / 2.
     """
-    slope = _slope(inverse, gamma)
+    factor = slope(inverse, gamma)
     beta_gradient = layout.total(cotangent, xp)
     gamma_gradient = layout.total(cotangent * (centred * inverse), xp)
-    mean_gradient = -(slope * beta_gradient)
-    variance_gradient = slope * inverse * gamma_gradient * -0.5
-    return Gradients(cotangent * slope, gamma_gradient, beta_gradient, mean_gradient, variance_gradient)
-
-
-def _slope(inverse: Any, gamma: Any) -> Any:
-    return inverse if gamma is None else inverse * gamma
+    mean_gradient = -(factor * beta_gradient)
+    variance_gradient = factor * inverse * gamma_gradient * -0.5
+    return Gradients(cotangent * factor, gamma_gradient, beta_gradient, mean_gradient, variance_gradient)

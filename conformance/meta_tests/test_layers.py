@@ -69,7 +69,17 @@ def test_a_backend_imports_its_own_framework_alone(path):
 
 @pytest.mark.parametrize("path", files(SUITE))
 def test_the_suite_imports_no_framework(path):
-    allowed = {"bnspec", "bnspec_conformance", "numpy", "pytest", "rich", "mpmath", "sklearn", "ml_dtypes"}
+    allowed = {
+        "bnspec",
+        "bnspec_conformance",
+        "numpy",
+        "hypothesis",
+        "pytest",
+        "rich",
+        "mpmath",
+        "sklearn",
+        "ml_dtypes",
+    }
     assert {name for name in roots(path) if is_foreign(name)} <= allowed
     assert not {name for name in imports(path) if name.startswith("bnspec.") and "._" in name}
 
