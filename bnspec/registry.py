@@ -67,7 +67,7 @@ def backend(name: str) -> Any:
         raise ValueError(message("backend must be registered", nearest(root, names()), backend=name))
     try:
         found = entry.load()
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ImportError(
             message(
                 f"The backend {root!r} must be importable",
@@ -75,6 +75,8 @@ def backend(name: str) -> Any:
                 error=error,
             )
         ) from error
+    except ImportError as error:
+        raise ImportError(message(f"The backend {root!r} must be importable", error=error)) from error
     return found.variant(variant) if variant else found
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from bnspec.conventions import Convention
 from bnspec.errors import message, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     import numpy as np
 
@@ -113,9 +114,8 @@ class Layer(Protocol):
         """Return moving_mean and moving_variance."""
 
 
-@runtime_checkable
 class Adapter(Protocol):
-    """Builds layers; usually the Layer class itself.
+    """Builds layers: the Layer class itself, or a function that returns one and has a convention.
 
     An attribute ``gaps`` is optional: it maps capabilities (see `CAPABILITIES`) to the reason why they are
     missing. Three functions are optional: ``moments(x, axes, keepdims)``, ``weighted_moments(x, axes,
@@ -155,12 +155,33 @@ def gaps_of(adapter: Adapter) -> Mapping[str, str]:
             raise ValueError(message("each gap must have a reason", gap=name))
     if find_spec("ml_dtypes") is None:
         declared.setdefault("bfloat16", "ml_dtypes is not installed: pip install 'bnspec[half]'")
-    layer = getattr(adapter, "layer", adapter)
+    layer = _layer_of(cast("Hashable", adapter))
     for holder, names in ((layer, _OPTIONAL_OF_LAYER), (adapter, _OPTIONAL_OF_ADAPTER)):
         for name in names:
             if not hasattr(holder, name):
                 declared.setdefault(name, f"the adapter has no {name}")
     return declared
+
+
+@cache
+def _layer_of(adapter: Any) -> Any:
+    """Return the class of an adapter's layers, or, where a function builds them, the class of one that it built."""
+    if isinstance(adapter, type):
+        return adapter
+    if hasattr(adapter, "layer"):
+        return adapter.layer
+    convention = adapter.convention
+    config = Config(
+        shape=(4, 3),
+        axis=(1,),
+        momentum=0.3,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        dtype="float32",
+        convention=convention,
+    )
+    return adapter(config)
 
 
 def load(path: str) -> Adapter:

@@ -51,17 +51,20 @@ class Format(NamedTuple):
         The unit roundoff u, half the distance from 1 to the next number.
     tiny : float
         The smallest normal number; what is below it may be flushed to zero.
+    largest : float
+        The largest finite number; nothing is promised about what may lie beyond it.
     """
 
     roundoff: float
     tiny: float
+    largest: float
 
 
 FORMATS = {
-    "float16": Format(2.0**-11, 2.0**-14),
-    "bfloat16": Format(2.0**-8, 2.0**-126),
-    "float32": Format(2.0**-24, 2.0**-126),
-    "float64": Format(2.0**-53, 2.0**-1022),
+    "float16": Format(2.0**-11, 2.0**-14, 65504.0),
+    "bfloat16": Format(2.0**-8, 2.0**-126, 2.0**127 * (2.0 - 2.0**-7)),
+    "float32": Format(2.0**-24, 2.0**-126, 2.0**127 * (2.0 - 2.0**-23)),
+    "float64": Format(2.0**-53, 2.0**-1022, 2.0**1023 * (2.0 - 2.0**-52)),
 }
 
 
@@ -102,12 +105,13 @@ DEFINITION = Grade("definition", _blocked(8), "split")
 """What bnspec itself reaches: sums in blocks of 8, the mean as hi + lo, the correction of the variance."""
 
 TWO_PASS = Grade("two-pass", _blocked(32), "rounded")
-"""What a good library reaches: sums pairwise or in blocks of up to 32, and a second pass for the variance."""
+"""What a good library reaches: sums pairwise or in blocks of up to 32, and a second pass for the variance. NumPy's own
+sum over the leading axis of C-ordered memory is sequential, and naive."""
 
-NAIVE = Grade("naive", lambda count: count, "perturbed")
-"""The least that a sound implementation reaches, sequential sums included, and all that a stranger is held
-to: the statistics are those of data whose elements have each been changed by the relative error g(N + 4).
-Welford's recurrence and the two-pass algorithm are of this class, mean(x^2) - mean(x)^2 is not."""
+NAIVE = Grade("naive", lambda count: count + 2 * count.bit_length() + 2, "perturbed")
+"""The least that a sound implementation reaches, sequential sums included, and all that a stranger is held to. The
+two-pass algorithm, Welford's recurrence (whose mean takes N + 2 + 2 H(N) roundings, H being the harmonic numbers)
+and one pass over data that is shifted by one of its elements are of this class; mean(x^2) - mean(x)^2 is not."""
 
 GRADES = {grade.name: grade for grade in (DEFINITION, TWO_PASS, NAIVE)}
 """The grades by name, the strictest first."""
@@ -167,9 +171,11 @@ def batch_statistics(
 
     Notes
     -----
-    *Naive.* x is changed to x (1 + t), |t| <= g = g(N + 4). The mean moves by at most g a. The deviation of
-    x_i moves by e_i with sum(e_i^2) / N <= g^2 mean(x^2), so the variance moves by at most
-    2 sigma g rms + g^2 rms^2; forming it from the deviations adds g v.
+    *Naive.* x is changed to x (1 + t), |t| <= g = g(h + 4), h additions for a sequential sum. The mean moves by at
+    most g a. The deviation of x_i moves by e_i with sum(e_i^2) / N <= g^2 mean(x^2), so the variance moves by at
+    most 2 sigma g rms + g^2 rms^2; forming it from the deviations adds g v. If one element x_j is subtracted from
+    all others first, |x - x_j| takes the place of |x| in the mean, and mean((x - x_j)^2) - mean(x - x_j)^2 adds
+    g (v + (x_j - m)^2); D, the largest deviation, bounds both: |x - x_j| has a mean of at most sigma + D.
 
     *Two-pass.* The mean moves by at most g(h + 2) a + u |m|, the shift. Each centred value has a rounding error
     of u |d| beside it, and the shift is orthogonal to the deviations: the variance moves by
@@ -222,8 +228,10 @@ def weighted_statistics(
         g = accumulated(h + 4, u)
         rms = np.sqrt((share * rows * rows).sum(axis=0))
         moved = g * rms
-        variance_error = moved * (2.0 * sigma + moved) + g * (variance + moved * moved)
-        return Statistics(mean, variance, g * magnitude, variance_error + form.tiny, np.zeros_like(mean))
+        widest = np.where(weights > 0, np.abs(rows - mean), 0.0).max(axis=0, initial=0.0)
+        variance_error = moved * (2.0 * sigma + moved) + g * (2.0 * variance + moved * moved + widest**2)
+        mean_error = g * np.maximum(magnitude, sigma + widest)
+        return Statistics(mean, variance, mean_error, variance_error + form.tiny, np.zeros_like(mean))
     rough = accumulated(h + 2, u) * magnitude
     if grade.mean == "split":
         split, shift = rough, accumulated(h + 3, u) * (sigma + rough)
@@ -236,8 +244,9 @@ def weighted_statistics(
 
 
 def rounded(error: NDArray[np.float64], value: NDArray[np.float64], form: Format) -> NDArray[np.float64]:
-    """Add one rounding of a value to a format, underflow included."""
-    return error + form.roundoff * (np.abs(value) + error) + form.tiny
+    """Add one rounding of a value to a format, underflow included; infinite where it may overflow."""
+    size = np.abs(value) + error
+    return np.where(size < form.largest, error + form.roundoff * size + form.tiny, np.inf)
 
 
 class _Deviation(NamedTuple):
@@ -378,6 +387,8 @@ def training_gradients(
     grade: Grade,
     form: Format,
     out: Format,
+    *,
+    chained: bool = False,
 ) -> GradientErrors:
     """Bound the gradients in training.
 
@@ -394,25 +405,30 @@ def training_gradients(
     -------
     GradientErrors
 
+    chained : bool
+        Whether a framework differentiates by the chain rule: it adds the adjoints of what was broadcast in an
+        order of its own, which may be sequential, whatever the forward pass does.
+
     Notes
     -----
     dx = A (dy - g1 - x' g2), with x' = d / sqrt(s), g1 = mean(dy), g2 = mean(dy x'). The sums err by
     mean(|dy| e') + g(h + 4) mean(|dy| (|x'| + e')), e' being the error of x'. Derivatives that are chained
-    through the mean and the variance instead add the same terms once more: the gradient of the mean is a sum
-    over A (|dy| + |x'| |g2|), the gradient of the variance has the relative error 3 r, and the centred values
-    sum to at most N e'. The factors 2 and 3 below count them.
+    through the mean and the variance add the same terms again: the gradients of hi and of lo are sums over
+    A (|dy| + |x'| |g2|), that of the variance has the relative error 3 r, and the centred values sum to at most
+    N e'. The factors 3, 2 and 3 below count them. Whoever widens half-precision input more than once, for the
+    statistics and for the centred values, also rounds two adjoints to half precision before they are added.
     """
     u = form.roundoff
     part = _deviation(rows, given, epsilon, form)
     count = max(len(rows), 1)
-    h = accumulated(grade.additions(len(rows)) + 4, u)
+    h = accumulated((NAIVE if chained else grade).additions(len(rows)) + 4, u)
     unit, unit_error = part.unit, part.unit_error
     weight = np.abs(cotangent)
     mean_weight = weight.sum(axis=0) / count
     second = (cotangent * part.centred * part.inverse).sum(axis=0) / count
     second_error = (weight * unit_error).sum(axis=0) / count + h * (weight * (unit + unit_error)).sum(axis=0) / count
     first = cotangent.sum(axis=0) / count
-    first_error = 2.0 * h * (mean_weight + np.abs(second) + second_error)
+    first_error = 3.0 * h * (mean_weight + np.abs(second) + second_error)
     inner = cotangent - first - part.centred * part.inverse * second
     size = weight + np.abs(first) + unit * np.abs(second)
     with np.errstate(invalid="ignore"):  # as in _product_error
@@ -425,6 +441,8 @@ def training_gradients(
     slope = np.abs(gamma) * part.inverse
     x_error = slope * _product_error(np.abs(inner), inner_error, part.inverse_error, 2, u) + form.tiny
     if out is not form:
+        if chained or grade.mean == "perturbed":
+            x_error = x_error + out.roundoff * slope * size
         x_error = rounded(x_error, slope * inner, out)
     beta_error = h * mean_weight * count + form.tiny
     none = np.zeros_like(beta_error)
@@ -440,12 +458,14 @@ def evaluation_gradients(
     grade: Grade,
     form: Format,
     out: Format,
+    *,
+    chained: bool = False,
 ) -> GradientErrors:
     """Bound the gradients in evaluation, where the statistics are given.
 
     Parameters
     ----------
-    rows, cotangent, given, epsilon, gamma, grade, form, out
+    rows, cotangent, given, epsilon, gamma, grade, form, out, chained
         As of :func:`training_gradients`.
 
     Returns
@@ -459,7 +479,7 @@ def evaluation_gradients(
     """
     u = form.roundoff
     part = _deviation(rows, given, epsilon, form)
-    h = accumulated(grade.additions(len(rows)) + 4, u)
+    h = accumulated((NAIVE if chained else grade).additions(len(rows)) + 4, u)
     unit, unit_error = part.unit, part.unit_error
     weight = np.abs(cotangent)
     slope = np.abs(gamma) * part.inverse
@@ -507,9 +527,9 @@ def second_derivative(
     -----
     With P(z) = z - mean(z) - x' mean(z x'), the product is
     -A / sqrt(s) [P(t) mean(c x') + x' mean(c P(t)) + P(c) mean(t x')]. Let M be the same expression with every
-    term made positive. Each term has at most two averages, computed with the relative error g(h + 4), and
-    eight more roundings, times a factor with the relative error (1 + r)^3 - 1, from values x' that err by e'.
-    So its error is at most M(|x'| + e') (1 + G) - M(|x'|), where 1 + G = (1 + r)^3 (1 + g(2 h + 16)).
+    term made positive. Each term has at most two averages, computed with the relative error g(h + 4) by sums in
+    any order, and eight more roundings, times a factor with the relative error (1 + r)^3 - 1, from values x' that
+    err by e'. So its error is at most M(|x'| + e') (1 + G) - M(|x'|), where 1 + G = (1 + r)^3 (1 + g(2 h + 16)).
     Differentiating twice by chain adds terms that cancel exactly, of the size of those in M: hence the factor 2.
     """
     part = _deviation(rows, given, epsilon, form)
@@ -529,7 +549,7 @@ def second_derivative(
     exact, perturbed = majorant(part.unit), majorant(part.unit + part.unit_error)
     r = part.inverse_error
     grown = r * (3.0 + r * (3.0 + r))
-    grown = grown + (1.0 + grown) * accumulated(2 * grade.additions(len(rows)) + 16, form.roundoff)
+    grown = grown + (1.0 + grown) * accumulated(2 * NAIVE.additions(len(rows)) + 16, form.roundoff)
     scale = 2.0 * np.abs(gamma) * part.inverse**2
     error = scale * ((perturbed - exact) + perturbed * grown) + form.tiny
     return error if out is form else rounded(error, 0.5 * scale * exact, out)

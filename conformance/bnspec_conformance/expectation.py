@@ -42,7 +42,7 @@ def trajectory(case: Case, convention: Convention, grade: bounds.Grade) -> tuple
     Parameters
     ----------
     case : Case
-        Supplies the batches; none of them is empty.
+        Supplies the batches. An empty one has no bound of its own, and moves no average.
     convention : Convention
         What is computed.
     grade : Grade
@@ -73,14 +73,15 @@ def trajectory(case: Case, convention: Convention, grade: bounds.Grade) -> tuple
     steps = []
     for (x, training), step in zip(batches, found, strict=True):
         rows = to_rows(x, case.axis)
-        if training:
+        moves = training and len(rows) > 0
+        if moves:
             assert step.mean is not None  # noqa: S101 - narrows the type: the batch is not empty
             assert step.variance is not None  # noqa: S101
             given = bounds.batch_statistics(rows, _flat(step.mean), _flat(step.variance), grade, form)
         else:
             given = bounds.Statistics(averages[0], averages[1], errors[0], errors[1], np.zeros_like(errors[0]))
         bound = bounds.normalized(rows, given, case.epsilon, gamma, beta, form, out)
-        if training:
+        if moves:
             share = 1.0 / step.state.num_batches if case.take is None else case.take
             bessel = len(rows) / max(len(rows) - 1, 1) if convention.running_variance == "bessel" else 1.0
             batch = (given.mean, bessel * given.variance)
@@ -104,7 +105,7 @@ def trajectory(case: Case, convention: Convention, grade: bounds.Grade) -> tuple
 
 
 @cache
-def gradients(case: Case, training: bool, grade: bounds.Grade) -> dict[str, Expected]:
+def gradients(case: Case, training: bool, grade: bounds.Grade, chained: bool = False) -> dict[str, Expected]:
     """Expect the gradients on the last training batch.
 
     Parameters
@@ -115,6 +116,8 @@ def gradients(case: Case, training: bool, grade: bounds.Grade) -> dict[str, Expe
         Whether the derivative runs through the statistics of the batch.
     grade : Grade
         How well the statistics and the sums are computed.
+    chained : bool
+        Whether a framework differentiates, and adds in an order of its own.
 
     Returns
     -------
@@ -137,11 +140,15 @@ def gradients(case: Case, training: bool, grade: bounds.Grade) -> dict[str, Expe
     rows, cotangent = to_rows(x, case.axis), to_rows(case.cotangent, case.axis)
     if training:
         given = _batch(case, rows, grade)
-        limit = bounds.training_gradients(rows, cotangent, given, case.epsilon, gamma, grade, form, out)
+        limit = bounds.training_gradients(
+            rows, cotangent, given, case.epsilon, gamma, grade, form, out, chained=chained
+        )
     else:
         mean, variance = (to_rows(v, tuple(range(v.ndim)))[0] for v in (case.moving_mean, case.moving_variance))
         given = bounds.exact_statistics(mean, variance)
-        limit = bounds.evaluation_gradients(rows, cotangent, given, case.epsilon, gamma, grade, form, out)
+        limit = bounds.evaluation_gradients(
+            rows, cotangent, given, case.epsilon, gamma, grade, form, out, chained=chained
+        )
     expected = {"x": Expected(exact.x, from_rows(limit.x, x.shape, case.axis))}
     for name in ("gamma", "beta", "moving_mean", "moving_variance"):
         expected[name] = Expected(getattr(exact, name), getattr(limit, name).reshape(case.parameter_shape))

@@ -6,22 +6,23 @@ top, and touches no test but its own.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from bnspec_conformance.report.collector import PROPERTIES, Collector
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from bnspec_conformance.laws import Subject, Trial
-    from bnspec_conformance.report.collector import Collector  # noqa: F401 - used in a quoted type
 
-_SUITE = Path(__file__).with_name("test_laws.py")
+_SUITE = Path(__file__).with_name("test_laws.py").resolve()
 _SUBJECTS = pytest.StashKey["list[Subject]"]()
-_COLLECTOR = pytest.StashKey["Collector"]()
+_COLLECTOR = pytest.StashKey[Collector]()
 _DECLARED = pytest.StashKey[str]()
-_PROPERTIES = ("subject", "group", "law", "case", "convention")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Turn every trial into a test."""
-    if Path(metafunc.module.__file__ or "") != _SUITE:
+    if metafunc.definition.path.resolve() != _SUITE:
         return
     from bnspec_conformance.laws import trials  # noqa: PLC0415 - see the module's docstring
 
@@ -65,7 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             ours = trial.subject.grade.name == "definition"
             item.add_marker(pytest.mark.filterwarnings("error" if ours else "default"))
             names = (trial.subject.name, trial.law.group, trial.law.name, trial.case.id, trial.adapter.convention.name)
-            item.user_properties.extend(zip(_PROPERTIES, names, strict=True))
+            item.user_properties.extend(zip(PROPERTIES, names, strict=True))
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def record_worst(request: pytest.FixtureRequest) -> Callable[[float | None], Non
 
     def note(worst: float | None) -> None:
         # pytest's own record_property warns under its default JUnit family.
-        request.node.user_properties.append(("worst", worst))
+        request.node.user_properties.append(("bnspec.worst", worst))
 
     return note
 
@@ -112,15 +113,15 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Collect the results of the suite."""
-    from bnspec_conformance.report.collector import Collector  # noqa: PLC0415 - standard library only
-
     config.stash[_COLLECTOR] = Collector(config)
     config.pluginmanager.register(config.stash[_COLLECTOR], "bnspec-collector")
+    if _asked(config):
+        _subjects(config)  # what is named and cannot be tried is an error before anything is collected
 
 
 def _trial(item: pytest.Item) -> Trial | None:
     """Return the trial of an item of the suite, and None for anybody else's item."""
-    if item.path != _SUITE or not isinstance(item, pytest.Function):
+    if item.path.resolve() != _SUITE or not isinstance(item, pytest.Function):
         return None
     return cast("Trial", item.callspec.params["trial"])
 
@@ -132,6 +133,9 @@ def _asked(config: pytest.Config) -> bool:
 def _subjects(config: pytest.Config) -> list[Subject]:
     if _SUBJECTS in config.stash:
         return config.stash[_SUBJECTS]
+    missing = [name for name in ("rich", "sklearn") if find_spec(name) is None]
+    if missing:
+        raise pytest.UsageError(f"{', '.join(missing)} must be installed: pip install 'bnspec[conformance]'")
     from bnspec_conformance.subjects import (  # noqa: PLC0415 - see the module's docstring
         backend_subject,
         implementation_subject,

@@ -1,5 +1,7 @@
 """Each refusal says what is required and what came, and comes before anything changed."""
 
+from dataclasses import replace
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -20,6 +22,11 @@ def made(**arguments):
     [
         ({"axis": 1.5}, TypeError, r"axis must be an integer or a sequence of them\. Got axis=1\.5\."),
         ({"axis": True}, TypeError, r"Got axis=True\."),
+        (
+            {"axis": np.asarray([0, 1])},
+            TypeError,
+            r"axis must be an integer or a sequence of them\. Got axis=\[0 1\]\.",
+        ),
         ({"axis": (0, "a")}, TypeError, r"Got axis=\(0, 'a'\)\."),
         ({"axis": ()}, ValueError, r"axis must name at least one axis\. Got axis=\(\)\."),
         ({"momentum": -0.1}, ValueError, r"momentum must be in \[0, 1\]\. Got momentum=-0\.1\."),
@@ -105,6 +112,46 @@ def test_state_in_half_precision():
         spec.apply(params, half, X, training=True)
 
 
+def test_what_is_no_state_and_no_params():
+    spec, params, state = made()
+    with pytest.raises(TypeError, match=r"params must be a bnspec\.Params of gamma, beta\. Got type='builtins\.dict'"):
+        spec.apply(params._asdict(), state, X, training=True)
+    with pytest.raises(
+        TypeError, match=r"state must be a bnspec\.State of moving_mean, moving_variance, num_batches\."
+    ):
+        spec.apply(params, tuple(state), X, training=True)
+    for count in (np.zeros(3, np.int32), np.float32(0)):
+        with pytest.raises(TypeError, match=r"num_batches must be an integer array of shape \(\)\. Got shape="):
+            spec.apply(params, state._replace(num_batches=count), X, training=True)
+
+
+def test_a_masked_array():
+    with pytest.raises(TypeError, match=r"x must be an array without a mask\..*Pass the data, and the mask as weights"):
+        bnspec.moments(np.ma.masked_less(X, 0), 0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "error", "text"),
+    [
+        (3, TypeError, r"shape must be a sequence of integers\. Got shape=3\."),
+        ((4, 3.5), TypeError, r"shape must be a sequence of integers\. Got shape=\(4, 3\.5\)\."),
+        ((4, -3), ValueError, r"shape must not have negative sizes\. Got shape=\(4, -3\)\."),
+    ],
+)
+def test_shape_of_init(shape, error, text):
+    with pytest.raises(error, match=text):
+        bnspec.BatchNorm().init(shape, like=X)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("momentum_weighs", "NEW"), ("running_variance", "unbiased"), ("one_element", None), ("empty_batch", "")],
+)
+def test_a_convention_with_an_unknown_value(field, value):
+    with pytest.raises(ValueError, match=rf"{field} must be '.+' or '.+'\. Got {field}="):
+        replace(TORCH, **{field: value})
+
+
 def test_arrays_of_two_libraries():
     spec, params, state = made()
     text = r"one array library\. Got x='array_api_strict', gamma='array_api_compat\.numpy'\. Convert gamma"
@@ -161,6 +208,7 @@ def test_one_element_per_channel_under_a_convention_that_refuses_it():
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
+        ({"mean": None}, TypeError, r"mean must be an array\. Got mean=None\."),
         ({"mean": X[0, :2]}, ValueError, r"mean must be one-dimensional .*\. Got x=\(4, 3\), mean=\(2,\)\."),
         ({"variance": X[:2]}, ValueError, r"variance must be .*\. Got x=\(4, 3\), variance=\(2, 3\)\."),
         ({"offset": np.ones((1, 1, 3), np.float32)}, ValueError, r"offset must be .*offset=\(1, 1, 3\)\."),

@@ -1,6 +1,7 @@
 """The definition: configuration, what is returned, and agreement with the originals."""
 
 import inspect
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -42,6 +43,62 @@ def test_initial_values(backend):
     assert backend.to_numpy(state.num_batches) == 0
     params, _ = bnspec.BatchNorm(center=False, scale=False).init((2, 3), like=like)
     assert params == (None, None)
+
+
+def test_no_two_leaves_share_memory(backend):
+    like = backend.asarray(X)
+    leaves = [leaf for part in bnspec.BatchNorm().init(X.shape, like=like) for leaf in part]
+    assert len({id(leaf) for leaf in leaves}) == 5
+    if backend.framework in ("numpy", "torch"):
+        leaves[0] -= 0.5
+        leaves[1] -= 0.5
+        np.testing.assert_array_equal(backend.to_numpy(leaves[2]), np.zeros(3))
+        np.testing.assert_array_equal(backend.to_numpy(leaves[3]), np.ones(3))
+
+
+def test_the_state_keeps_nothing_of_torch_s_graph():
+    torch = pytest.importorskip("torch")
+    spec = bnspec.BatchNorm(convention=TORCH)
+    x = torch.tensor(X)
+    params, state = spec.init(X.shape, like=x)
+    params = bnspec.Params(*(torch.nn.Parameter(leaf) for leaf in params))
+    for _ in range(3):
+        y, state = spec.apply(params, state, x * params.gamma, training=True)
+        y.sum().backward()
+        assert not any(leaf.requires_grad for leaf in state)
+    spec.apply(params, state, x, training=False)[0].sum().backward()
+
+
+def test_a_state_of_another_named_tuple_is_taken():
+    spec = bnspec.BatchNorm()
+    params, state = spec.init(X.shape, like=X)
+    reloaded = namedtuple("Reloaded", state._fields)(*state)  # noqa: PYI024 - as TensorFlow makes them
+    np.testing.assert_array_equal(
+        spec.apply(params, reloaded, X, training=True)[0], spec.apply(params, state, X, training=True)[0]
+    )
+
+
+@pytest.mark.parametrize("dynamic", ["size", "rank"])
+def test_a_shape_that_tensorflow_does_not_know_is_an_error_that_says_so(dynamic):
+    tf = pytest.importorskip("tensorflow")
+    spec = bnspec.BatchNorm()
+    params, state = spec.init(X.shape, like=tf.constant(X))
+    shape = (None, 3) if dynamic == "size" else None
+    call = tf.function(lambda x: spec.apply(params, state, x, training=True), autograph=False)
+    with pytest.raises(ValueError, match=r"the shape must be known\. Got shape="):
+        call.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+
+
+def test_a_device_scope_inside_a_graph_is_the_same_device():
+    tf = pytest.importorskip("tensorflow")
+    spec = bnspec.BatchNorm()
+    params, state = spec.init(X.shape, like=tf.constant(X))
+
+    def call(x):
+        with tf.device("/CPU:0"):
+            return spec.apply(params, state, x * 1.0, training=True)[0]
+
+    assert tf.function(call, autograph=False)(tf.constant(X)).shape == X.shape
 
 
 def test_evaluation_returns_the_same_state(backend):

@@ -2,15 +2,32 @@
 
 from ._case import Case, from_rows, to_rows
 from ._data import DATA
-from ._tables import AXES, COMPILED, CONSTANT, DTYPES, EMPTY, GRADIENTS, MOMENTS, NORMALIZATION, ONE_ELEMENT, RUNNING
+from ._tables import (
+    ALIASED,
+    AXES,
+    COMPILED,
+    CONSTANT,
+    DTYPES,
+    EMPTY,
+    EMPTY_BETWEEN,
+    EXACT_PAIRS,
+    GRADIENTS,
+    MOMENTS,
+    NORMALIZATION,
+    ONE_ELEMENT,
+    RUNNING,
+)
 
 __all__ = [
+    "ALIASED",
     "AXES",
     "COMPILED",
     "CONSTANT",
     "DATA",
     "DTYPES",
     "EMPTY",
+    "EMPTY_BETWEEN",
+    "EXACT_PAIRS",
     "GRADIENTS",
     "MOMENTS",
     "NORMALIZATION",

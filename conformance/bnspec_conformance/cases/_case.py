@@ -47,6 +47,10 @@ class Case:
         cumulative average.
     center, scale : bool
         Whether there is a beta, and a gamma.
+    edges : bool
+        Whether the first channel has a gamma of 0 and a running variance of 0, and the second a gamma of 1e-6.
+    aliased : bool
+        Whether gamma is the same array as the running variance, and beta as the running mean.
     draw : callable, optional
         Makes the data of a batch from its shape and number, in place of random numbers.
     """
@@ -61,6 +65,8 @@ class Case:
     take: float | None = 0.3
     center: bool = True
     scale: bool = True
+    edges: bool = False
+    aliased: bool = False
     evaluation_shape: tuple[int, ...] | None = None
     draw: Callable[[tuple[int, ...], int], Array] | None = None
 
@@ -123,13 +129,19 @@ class Case:
     @cached_property
     def gamma(self) -> Array | None:
         """Scales of both signs, none of size 1; None without `scale`."""
+        if self.aliased:
+            return self.moving_variance
         random = self._random("gamma")
         size = random.uniform(0.3, 0.9, self.parameter_shape) * random.choice([-1.0, 1.0, 2.5], self.parameter_shape)
+        if self.edges:
+            size.flat[:2] = 0.0, 1e-6
         return self._cast(size, self.parameter_dtype) if self.scale else None
 
     @cached_property
     def beta(self) -> Array | None:
         """Offsets; None without `center`."""
+        if self.aliased:
+            return self.moving_mean
         values = self._random("beta").normal(0.4, 1.0, self.parameter_shape)
         return self._cast(values, self.parameter_dtype) if self.center else None
 
@@ -143,6 +155,8 @@ class Case:
     def moving_variance(self) -> Array:
         """A running variance of the data's size, but not equal to it."""
         values = self.deviation**2 * self._random("moving_variance").uniform(0.4, 2.9, self.parameter_shape)
+        if self.edges:
+            values.flat[0] = 0.0
         return self._cast(values, self.parameter_dtype)
 
     def momentum(self, convention: Convention) -> float | None:

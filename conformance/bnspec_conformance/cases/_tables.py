@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 __all__ = [
+    "ALIASED",
     "AXES",
     "COMPILED",
     "CONSTANT",
     "DTYPES",
     "EMPTY",
+    "EMPTY_BETWEEN",
+    "EXACT_PAIRS",
     "GRADIENTS",
     "MOMENTS",
     "NORMALIZATION",
@@ -34,6 +37,22 @@ def _folding(shape: tuple[int, ...], number: int) -> Array:
 def _constant(shape: tuple[int, ...], number: int) -> Array:
     """Constant channels, one of them of a value that no sum of copies represents."""
     return np.broadcast_to(np.resize([0.1, 3.0, -7.3, 1000.3], shape[-1]) + number, shape)
+
+
+def _ramp(shape: tuple[int, ...], number: int) -> Array:
+    """Ascending data, so that elements that are left out at an end are missed."""
+    return np.linspace(1.0 + number, 3.0 + number, shape[0])[:, None]
+
+
+def _pairs(shape: tuple[int, ...], number: int) -> Array:
+    """Two elements around 4099 + a channel's own: sums, mean and variance are exact however they are formed."""
+    centre = 4099.0 + np.arange(shape[1]) + 8 * number
+    values: Array = centre + np.asarray([[1.0], [-1.0]]) / 2.0 ** (9 + np.arange(shape[1]) % 3)
+    return values
+
+
+def _pairs_first(shape: tuple[int, ...], number: int) -> Array:
+    return _pairs((2, shape[1]), number).T[None]
 
 
 MOMENTS = (
@@ -57,6 +76,9 @@ NORMALIZATION = (
     Case(id="epsilon-1e-9", shapes=((9, 4),), axis=(1,), mean=1e-4, deviation=1e-4, epsilon=1e-9),
     Case(id="no-gamma", shapes=((9, 4),), axis=(1,), scale=False),
     Case(id="no-beta", shapes=((9, 4),), axis=(1,), center=False),
+    Case(id="edges", shapes=((9, 4),), axis=(1,), edges=True),
+    Case(id="tiny-variance", shapes=((9, 4),), axis=(1,), mean=1e-6, deviation=1e-6, epsilon=1e-12),
+    Case(id="huge-variance", shapes=((9, 4),), axis=(1,), mean=1e6, deviation=1e6),
     Case(id="neither", shapes=((9, 4),), axis=(1,), center=False, scale=False),
     Case(id="mean-1e4", shapes=((65, 3),), axis=(1,), mean=1e4, deviation=1.0),
     Case(id="folding", shapes=((8, 2),), axis=(1,), mean=4096.0, deviation=1e-3, epsilon=1e-9, draw=_folding),
@@ -66,7 +88,9 @@ RUNNING = (
     Case(id="rows", shapes=((5, 3), (5, 3), (5, 3)), axis=(1,)),
     Case(id="three-elements", shapes=((3, 4), (3, 4)), axis=(1,), take=0.1),
     Case(id="uneven", shapes=((8, 3), (3, 3), (5, 3)), axis=(1,), take=0.2),
-    Case(id="images", shapes=((2, 3, 4, 3), (3, 3, 4, 3)), axis=(3,), take=0.25),
+    Case(id="images", shapes=((2, 3, 4, 3), (3, 5, 2, 3)), axis=(3,), take=0.25),
+    Case(id="long", shapes=((70_001, 1),), axis=(1,), take=0.6, draw=_ramp),
+    Case(id="long-half", shapes=((70_001, 1),), axis=(1,), take=0.6, dtype="float16", draw=_ramp),
     Case(id="cumulative", shapes=((5, 3), (4, 3), (7, 3)), axis=(1,), take=None),
     Case(id="take-nothing", shapes=((5, 3), (5, 3)), axis=(1,), take=0.0),
     Case(id="take-all", shapes=((5, 3), (5, 3)), axis=(1,), take=1.0),
@@ -77,6 +101,7 @@ RUNNING = (
 GRADIENTS = (
     Case(id="rows", shapes=((7, 3),), axis=(1,)),
     Case(id="two-rows", shapes=((2, 3),), axis=(1,), epsilon=0.5),
+    Case(id="edges", shapes=((7, 4),), axis=(1,), edges=True),
     Case(id="images", shapes=((3, 4, 5, 3),), axis=(3,)),
     Case(id="epsilon-as-variance", shapes=((6, 3),), axis=(1,), deviation=0.05, epsilon=2e-3),
     Case(id="no-gamma", shapes=((7, 3),), axis=(1,), scale=False),
@@ -87,6 +112,8 @@ GRADIENTS = (
 
 AXES = (
     Case(id="rank-2-axis-0", shapes=((3, 7), (3, 7)), axis=(0,)),
+    Case(id="rank-3-axis-0", shapes=((3, 5, 4), (3, 5, 4)), axis=(0,)),
+    Case(id="rank-4-axis-0", shapes=((3, 2, 5, 4), (3, 2, 5, 4)), axis=(0,)),
     Case(id="rank-3-axis-1", shapes=((5, 3, 4), (5, 3, 4)), axis=(1,)),
     Case(id="rank-3-axis-last", shapes=((5, 4, 3), (5, 4, 3)), axis=(2,)),
     Case(id="rank-4-axis-1", shapes=((2, 3, 4, 5), (2, 3, 4, 5)), axis=(1,)),
@@ -116,6 +143,14 @@ COMPILED = (
     Case(id="channels-first-mean-1e4", shapes=((6, 3, 5, 7),), axis=(1,), mean=1e4, deviation=1.0),
     Case(id="several-axes", shapes=((3, 4, 2, 5),), axis=(1, 3), take=None),
     Case(id="long-mean-1e4", shapes=((5003, 2),), axis=(1,), mean=1e4, deviation=1.0),
+    # So many channels that a compiler works on vectors of them, and N no power of two.
+    Case(id="wide-mean-1e2", shapes=((37, 400),), axis=(1,), mean=1e2, deviation=1.0),
+    Case(id="wide-mean-1e4", shapes=((37, 400),), axis=(1,), mean=1e4, deviation=1.0),
+)
+
+EXACT_PAIRS = (
+    Case(id="pairs", shapes=((2, 3), (2, 3)), axis=(1,), epsilon=1e-12, draw=_pairs),
+    Case(id="pairs-channels-first", shapes=((1, 3, 2), (1, 3, 2)), axis=(1,), epsilon=1e-12, draw=_pairs_first),
 )
 
 CONSTANT = (
@@ -128,6 +163,10 @@ ONE_ELEMENT = (
     Case(id="one-pixel", shapes=((1, 1, 1, 3), (1, 1, 1, 3)), axis=(3,)),
     Case(id="rank-1", shapes=((3,), (3,)), axis=(0,)),
 )
+
+EMPTY_BETWEEN = (Case(id="empty-between", shapes=((5, 3), (0, 3), (4, 3)), axis=(1,), take=None),)
+
+ALIASED = (Case(id="aliased", shapes=((6, 3), (5, 3)), axis=(1,), aliased=True),)
 
 EMPTY = (
     Case(id="no-rows", shapes=((0, 3),), axis=(1,)),

@@ -25,8 +25,8 @@ def any_feature_axis(adapter: Adapter, case: Case, grade: Grade, checks: Checks)
 
 @law("axes", AXES[4:7])
 def memory_layout(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """The same values in Fortran order, or as a slice with a step, give the same results."""
-    for layout in (_fortran, _sliced):
+    """The same values in Fortran order, as a slice with a step or behind others in memory give the same results."""
+    for layout in _LAYOUTS:
         layer = case.build(adapter)
         expected = expectation.trajectory(case, adapter.convention, grade)
         for x, training, step in ((case.training[0], True, expected[0]), (case.training[1], True, expected[1])):
@@ -48,8 +48,29 @@ def _sliced(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return wide[..., ::2]
 
 
+def _offset(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Lay the values behind others, so that the view does not begin where its memory does."""
+    wide = np.full((x.shape[0] + 1, *x.shape[1:]), 77.0, dtype=x.dtype)
+    wide[1:] = x
+    return wide[1:]
+
+
+_LAYOUTS = (_fortran, _sliced, _offset)
+
+
+@law("axes", AXES[4:7], requires=("gradients",))
+def gradients_of_any_layout(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
+    """The gradients do not depend on the memory layout of the input or of the cotangent."""
+    for layout in _LAYOUTS:
+        given = layout(case.training[-1]), layout(case.cotangent)
+        found = case.build(adapter).gradients(*given, True)  # type: ignore[attr-defined]
+        require_gradients(found, case, True, grade, checks)
+
+
 @law("axes", AXES, requires=("gradients",))
 def gradients_on_any_feature_axis(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """The gradients run over the same elements as the statistics."""
-    found = case.build(adapter).gradients(case.training[-1].copy(), case.cotangent.copy(), True)  # type: ignore[attr-defined]
-    require_gradients(found, case, True, grade, checks)
+    for training in (True, False):
+        layer = case.build(adapter)
+        found = layer.gradients(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]
+        require_gradients(found, case, training, grade, checks)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnspec_conformance.cases import CONSTANT, EMPTY, ONE_ELEMENT, RUNNING, Case
-from bnspec_conformance.laws._common import require_trajectory
+from bnspec_conformance import expectation, oracle
+from bnspec_conformance.cases import CONSTANT, EMPTY, EMPTY_BETWEEN, ONE_ELEMENT, RUNNING, Case
+from bnspec_conformance.laws._common import require_gradients, require_trajectory
 from bnspec_conformance.laws._law import law
 
 if TYPE_CHECKING:
     from bnspec_conformance.adapter import Adapter
     from bnspec_conformance.bounds import Grade
     from bnspec_conformance.checks import Checks
+
+
+# To refuse is an answer; an index or an attribute error is none.
+_REFUSALS = (ValueError, TypeError, RuntimeError)
 
 
 @law("degenerate", CONSTANT)
@@ -31,7 +36,7 @@ def one_element(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> N
         return
     try:
         layer(case.training[0].copy(), True)
-    except (ValueError, TypeError, RuntimeError):
+    except _REFUSALS:
         _require_kept(layer.read(), case, checks)
     else:
         checks.true(f"{adapter.convention.name} must refuse one element per channel in training", condition=False)
@@ -48,25 +53,61 @@ def empty_batch(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> N
         x = case.training[0] if training else case.evaluation
         try:
             y = layer(x.copy(), training)
-        except (ValueError, TypeError, RuntimeError):
+        except _REFUSALS:
             pass  # refused: what counts is that the state is kept
         else:
             checks.array("the output of an empty batch", y, x.shape, case.dtype)
         _require_kept(layer.read(), case, checks)
 
 
-@law("degenerate", RUNNING[:1])
-def nan_stays_in_its_channel(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """NaN in one channel changes no other channel, neither output nor state."""
-    clean, spoilt = case.build(adapter), case.build(adapter)
-    x = case.training[0].copy()
-    x[0, 0] = np.nan
+@law("degenerate", EMPTY_BETWEEN, every_convention=True)
+def empty_batch_in_between(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
+    """After an empty batch, the cumulative average goes on as the convention counts; or the batch is refused."""
+    try:
+        case.build(adapter)(case.training[1].copy(), True)
+    except _REFUSALS:
+        checks.true("a refusal is an answer", condition=True)
+        return
+    require_trajectory(case.build(adapter), adapter, case, grade, checks)
+
+
+@law("degenerate", CONSTANT + EMPTY, requires=("gradients",))
+def gradients_of_degenerate_batches(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
+    """The gradients of constant channels are exact, those of an empty batch are empty or zero."""
     for training in (True, False):
-        expected, seen = clean(case.training[0].copy(), training), spoilt(x.copy(), training)
-        checks.true("a channel with NaN must not have a finite mean", bool(np.isnan(seen[0, 0])))
-        checks.same("the output of the other channels", seen[:, 1:], expected[:, 1:])
-        for name, good, bad in zip(("moving_mean", "moving_variance"), clean.read(), spoilt.read(), strict=True):
-            checks.same(f"{name} of the other channels", bad[1:], good[1:])
+        try:
+            found = case.build(adapter).gradients(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]
+        except _REFUSALS:
+            checks.true("only an empty batch may be refused", case.training[-1].size == 0)
+        else:
+            require_gradients(found, case, training, grade, checks)
+
+
+@law("degenerate", RUNNING[:1])
+def what_is_not_finite_stays_in_its_channel(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
+    """NaN or an infinity in one channel is not hidden, and changes no other channel, neither output nor state."""
+    expected = expectation.trajectory(case, adapter.convention, grade)
+    for value in (np.nan, np.inf):
+        layer = case.build(adapter)
+        x = case.training[0].copy()
+        x[0, 0] = value
+        y = layer(x, True)
+        checks.true("a training batch with a value that is not finite must show it", not np.isfinite(y[0, 0]))
+        _require_others("the output", y, expected[0].y, case.dtype, checks)
+        mean, variance = layer.read()
+        _require_others("moving_mean", mean, expected[0].moving_mean, case.parameter_dtype, checks)
+        _require_others("moving_variance", variance, expected[0].moving_variance, case.parameter_dtype, checks)
+        y = case.build(adapter)(x, False)
+        checks.true("evaluation must show a value that is not finite", not np.isfinite(y[0, 0]))
+        checks.true("evaluation must keep the other elements finite", bool(np.isfinite(y[1:]).all()))
+
+
+def _require_others(
+    what: str, seen: np.ndarray[Any, Any], expected: expectation.Expected, dtype: str, checks: Checks
+) -> None:
+    """Compare all channels but the first, which are on the last axis."""
+    exact = oracle.Exact(expected.exact.numerators[..., 1:], expected.exact.bits)
+    checks.close(f"{what} of the other channels", seen[..., 1:], exact, expected.bound[..., 1:], dtype)
 
 
 def _require_kept(state: tuple[np.ndarray, np.ndarray], case: Case, checks: Checks) -> None:

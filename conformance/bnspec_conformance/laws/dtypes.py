@@ -23,5 +23,7 @@ def accumulation_and_output(adapter: Adapter, case: Case, grade: Grade, checks: 
 @law("dtypes", DTYPES, requires=("gradients",))
 def gradients_of_each_dtype(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """The gradient of the input has its dtype, those of the parameters have theirs."""
-    found = case.build(adapter).gradients(case.training[-1].copy(), case.cotangent.copy(), True)  # type: ignore[attr-defined]
-    require_gradients(found, case, True, grade, checks)
+    for training in (True, False):
+        layer = case.build(adapter)
+        found = layer.gradients(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]
+        require_gradients(found, case, training, grade, checks)

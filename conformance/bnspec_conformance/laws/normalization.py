@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnspec_conformance import bounds, oracle
-from bnspec_conformance.cases import NORMALIZATION, Case, from_rows, to_rows
+from bnspec_conformance import bounds, expectation, oracle
+from bnspec_conformance.cases import EXACT_PAIRS, NORMALIZATION, Case, from_rows, to_rows
 from bnspec_conformance.laws._common import require_trajectory
 from bnspec_conformance.laws._law import law
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bnspec_conformance.adapter import Adapter
     from bnspec_conformance.bounds import Grade
     from bnspec_conformance.checks import Checks
+
+    Array = np.ndarray[Any, Any]
 
 
 @law("normalization", NORMALIZATION)
@@ -28,6 +30,18 @@ def evaluation(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> No
 def training(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """Training normalizes by the mean and the population variance of the batch."""
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
+
+
+@law("normalization", EXACT_PAIRS)
+def training_on_exact_pairs(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
+    """Where mean and variance are exact however they are formed, a training batch has no error but rounding."""
+    layer = case.build(adapter)
+    steps = expectation.trajectory(case, adapter.convention, grade)
+    for x, step in zip(case.training, steps, strict=False):
+        rows = to_rows(x, case.axis)
+        given = bounds.exact_statistics(rows.mean(axis=0), rows.var(axis=0))
+        bound = from_rows(_bound(case, rows, given), x.shape, case.axis)
+        checks.close("the output of a training batch", layer(x.copy(), True), step.y.exact, bound, case.dtype)
 
 
 @law("normalization", NORMALIZATION, requires=("batch_normalization",))
@@ -46,14 +60,21 @@ def _given(case: Case) -> tuple[oracle.Exact, np.ndarray]:
     """Expect the evaluation batch normalized by the loaded statistics."""
     x = case.evaluation
     exact = oracle.batch_normalization(x, case.moving_mean, case.moving_variance, case.beta, case.gamma, case.epsilon)
-    values = [None if v is None else v.astype(np.float64).reshape(-1) for v in (case.gamma, case.beta)]
-    bound = bounds.normalized(
-        to_rows(x, case.axis),
-        bounds.exact_statistics(*(v.astype(np.float64).reshape(-1) for v in (case.moving_mean, case.moving_variance))),
+    given = bounds.exact_statistics(
+        *(value.astype(np.float64).reshape(-1) for value in (case.moving_mean, case.moving_variance))
+    )
+    return exact, from_rows(_bound(case, to_rows(x, case.axis), given), x.shape, case.axis)
+
+
+def _bound(case: Case, rows: Array, given: bounds.Statistics) -> Array:
+    """Bound a normalization by statistics that are exact."""
+    gamma, beta = (None if v is None else v.astype(np.float64).reshape(-1) for v in (case.gamma, case.beta))
+    return bounds.normalized(
+        rows,
+        given,
         case.epsilon,
-        1.0 if values[0] is None else values[0],
-        0.0 if values[1] is None else values[1],
+        1.0 if gamma is None else gamma,
+        0.0 if beta is None else beta,
         bounds.FORMATS[case.parameter_dtype],
         bounds.FORMATS[case.dtype],
     )
-    return exact, from_rows(bound, x.shape, case.axis)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bnspec_conformance.cases import RUNNING, Case
+from bnspec_conformance.cases import ALIASED, RUNNING, Case
 from bnspec_conformance.laws._common import require_trajectory
 from bnspec_conformance.laws._law import law
 
@@ -18,3 +18,18 @@ if TYPE_CHECKING:
 def several_steps_then_evaluation(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """Outputs and running statistics follow the recurrence, batch after batch, and evaluation uses them."""
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
+
+
+@law("running", RUNNING[:5], every_convention=True)
+def evaluation_in_between(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
+    """An evaluation between two training batches changes nothing, and counts for nothing."""
+    require_trajectory(case.build(adapter), adapter, case, grade, checks, between=case.evaluation)
+
+
+@law("running", ALIASED)
+def aliased_arrays(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
+    """Gamma may be the array of the running variance, and beta that of the running mean."""
+    layer = adapter(case.config(adapter.convention))
+    mean, variance = case.moving_mean.copy(), case.moving_variance.copy()
+    layer.load(variance, mean, mean, variance)
+    require_trajectory(layer, adapter, case, grade, checks)

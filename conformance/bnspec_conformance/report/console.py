@@ -37,7 +37,7 @@ def render(found: dict[str, Any], width: int = 118) -> str:
     for name in found["absent"]:
         table.add_row(name, *["-"] * len(groups))
     out = io.StringIO()
-    console = Console(file=out, width=width, highlight=False, markup=False, color_system=None)
+    console = Console(file=out, width=width, highlight=False, markup=False, emoji=False, color_system=None)
     console.print(table)
     console.print("passed[/failed][+skipped], below it the worst error as a fraction of its bound; - not present")
     for subject, reasons in found["skips"].items():
