@@ -185,6 +185,8 @@ def hessian_vector_product(case: Case, grade: bounds.Grade) -> Expected:
 def _batch(case: Case, rows: Array, grade: bounds.Grade) -> bounds.Statistics:
     """Bound the statistics of the last training batch."""
     x = case.training[-1]
+    if not len(rows):
+        return bounds.exact_statistics(*np.zeros((2, rows.shape[1])))
     batch = oracle.moments(x, tuple(a for a in range(x.ndim) if a not in case.axis))
     return bounds.batch_statistics(rows, _flat(batch.mean), _flat(batch.variance), grade, _formats(case)[0])
 

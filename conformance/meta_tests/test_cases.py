@@ -30,8 +30,10 @@ OFF = {
     "N = C": lambda c: all(n != np.prod(c.parameter_shape) for n in counts(c)),
     "a cotangent of ones": lambda c: len(np.unique(c.cotangent)) > 2 and abs(c.cotangent.astype(float).mean()) > 0.01,
 }
-# A law about degenerate batches has them by definition.
+# A law about degenerate batches or parameters has them by definition.
 EXEMPT = {
+    ("running.aliased_arrays", "gamma 1"),  # gamma is the running variance there, and positive
+    ("degenerate.gradients_of_degenerate_batches", "variance 1"),
     ("degenerate.constant_channels", "variance 1"),
     ("degenerate.one_element", "variance 1"),
     ("degenerate.empty_batch", "mean 0"),
@@ -45,7 +47,7 @@ EXEMPT = {
 def test_some_case_of_each_law_lies_off_each_fixed_point(law, point):
     off = OFF[point]
     if (f"{law.group}.{law.name}", point) in EXEMPT:
-        assert point.startswith(("mean", "variance", "a cotangent"))
+        assert point.startswith(("mean", "variance", "a cotangent", "gamma"))
         return
     assert any(off(case) for case in law.cases)
 

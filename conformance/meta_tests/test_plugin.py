@@ -5,6 +5,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from bnspec_conformance.laws import LAWS
+
 SUITE = ("--pyargs", "bnspec_conformance", "-p", "no:cacheprovider")
 
 BROKEN = """
@@ -13,6 +15,12 @@ BROKEN = """
         def update(self, mean, variance, count):
             self.moving_variance = self.moving_variance * float("nan")
 """
+
+
+def tried(group, *, numpy=False):
+    """How many trials a group has, for one convention or for both that bnspec offers."""
+    laws = [law for law in LAWS if law.group == group]
+    return sum(len(law.cases) * (2 if numpy and law.every_convention else 1) for law in laws)
 
 
 @pytest.fixture
@@ -30,12 +38,14 @@ def test_a_backend_is_tried_and_reported(run, pytester):
         "--bn-backend", "numpy", "--bn-report", "out", "--junitxml", "out/junit.xml", "-k", "running or compiled"
     )
     assert done.ret == 0
-    done.stdout.fnmatch_lines(["bnspec: subjects: numpy", "*running*compiled*", "* numpy*", "* passed, 0 failed, 4 *"])
+    done.stdout.fnmatch_lines(
+        ["bnspec: subjects: numpy", "*running*compiled*", "* numpy*", f"* passed, 0 failed, {tried('compiled')} *"]
+    )
     found = json.loads((pytester.path / "out/results.json").read_text())
     assert found["summary"]["failed"] == 0
     assert found["summary"]["passed"] == found["table"]["numpy"]["running"]["passed"] > 0
-    assert found["table"]["numpy"]["compiled"]["skipped"] == 4
-    assert found["skips"] == {"numpy": {"compile: NumPy has no compiler": 4}}
+    assert found["table"]["numpy"]["compiled"]["skipped"] == tried("compiled")
+    assert found["skips"] == {"numpy": {"compile: NumPy has no compiler": tried("compiled")}}
     assert 0 < found["table"]["numpy"]["running"]["worst"] <= 1
     assert len(found["trials"]) == sum(found["summary"].values())
     cases = ET.parse(pytester.path / "out/junit.xml").getroot().findall(".//testcase")
@@ -50,9 +60,11 @@ def test_a_broken_implementation_fails_the_run(run, pytester):
     pytester.makepyfile(mine=BROKEN)
     done = run("--bn-implementation", "mine:Adapter", "--bn-report", "out", "-k", "running")
     assert done.ret == 1
-    done.stdout.fnmatch_lines(["*LawBroken: moving_variance of training batch 1 must be *", "*mine:Adapter*/9*"])
+    done.stdout.fnmatch_lines(
+        ["*LawBroken: moving_variance of training batch 1 must be *", f"*mine:Adapter*/{tried('running')}*"]
+    )
     found = json.loads((pytester.path / "out/results.json").read_text())
-    assert found["summary"]["failed"] == 9
+    assert found["summary"]["failed"] == tried("running")
     assert all(trial["message"].startswith("bnspec_conformance.checks.LawBroken") for trial in found["trials"])
     assert found["table"]["mine:Adapter"]["running"]["worst"] == "inf"
 
@@ -99,7 +111,7 @@ def test_a_skip_without_a_declared_reason_is_a_failure(run, pytester):
     )
     done = run("--bn-implementation", "mine:Adapter", "-k", "running")
     assert done.ret == 1
-    done.assert_outcomes(failed=9)
+    done.assert_outcomes(failed=tried("running"))
     done.stdout.fnmatch_lines(["*A skip must have a declared reason. Got *not today*"])
 
 
@@ -175,7 +187,7 @@ def test_a_function_that_builds_layers_is_judged_by_its_layers(run, pytester):
     )
     done = run("--bn-implementation", "mine:factory", "-k", "vector_jacobian_product")
     assert done.ret == 1
-    done.stdout.fnmatch_lines(["*mine:factory*0/8*", "0 passed, 8 failed, 0 skipped"])
+    done.stdout.fnmatch_lines(["*mine:factory*0/*", "0 passed, * failed, 0 skipped"])
 
 
 def test_gaps_alone_prove_nothing(run, pytester):
@@ -205,7 +217,7 @@ def test_a_distributed_run_reports_the_same(run):
     pytest.importorskip("xdist")
     done = run("--bn-backend", "numpy", "-k", "running", "-n", "2")
     assert done.ret == 0
-    done.stdout.fnmatch_lines(["18 passed, 0 failed, 0 skipped"])
+    done.stdout.fnmatch_lines([f"{tried('running', numpy=True)} passed, 0 failed, 0 skipped"])
 
 
 def test_a_missing_extra_is_named(pytester):

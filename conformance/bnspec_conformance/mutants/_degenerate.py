@@ -72,3 +72,22 @@ class NaNSpreads(Sound):
 
     def update(self, mean: Array, variance: Array, count: int) -> None:
         super().update(mean, variance + 0.0 * variance.sum(), count)
+
+
+@repeats("pytorch/pytorch#12013, the gradients")
+class EmptyGradientIsNaN(Sound):
+    """The gradients of the parameters are NaN over an empty batch."""
+
+    def parameter_gradients(self, dy: Array, unit: Array) -> dict[str, Array]:
+        found = super().parameter_gradients(dy, unit)
+        return found if dy.size else {name: value * np.nan for name, value in found.items()}
+
+
+@repeats("pytorch/pytorch#5410, the gradient")
+class ConstantGradientIsNaN(Sound):
+    """The gradient of a constant channel is divided by its variance."""
+
+    def projection(self, dy: Array, unit: Array) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            spread = self.average(np.square(unit))
+            return super().projection(dy, unit) * (spread / spread)

@@ -130,3 +130,14 @@ class SecondOrderZero(Sound):
 
     def hessian_vector_product(self, x: Array, cotangent: Array, tangent: Array) -> Array:
         return np.zeros_like(x)
+
+
+@repeats("tensorflow/tensorflow#12580")
+class EvaluationGradientOnLastAxis(Sound):
+    """In evaluation, the gradients of the parameters are summed for the last axis."""
+
+    def parameter_gradients(self, dy: Array, unit: Array) -> dict[str, Array]:
+        if self.training or dy.shape[-1] != max(self.kept):
+            return super().parameter_gradients(dy, unit)
+        axes = tuple(range(dy.ndim - 1))
+        return {"gamma": (dy * unit).sum(axis=axes), "beta": dy.astype(self.dtype).sum(axis=axes)}

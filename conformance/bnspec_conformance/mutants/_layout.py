@@ -69,3 +69,48 @@ class StrideIgnored(Sound):
         if x.base is None or x.flags.c_contiguous or x.flags.f_contiguous:
             return super().widen(x)
         return super().widen(np.asarray(x.base).ravel()[: x.size].reshape(x.shape))
+
+
+@repeats("jax-ml/jax#461")
+class FirstAxisReduced(Sound):
+    """The first axis is averaged over even where it holds the features of an image."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(replace(config, axis=(1,)) if config.axis == (0,) and len(config.shape) > 2 else config)
+
+
+@repeats("pytorch/pytorch#62594")
+class CotangentReadAsContiguous(Sound):
+    """A cotangent in Fortran order is read as if it were in C order."""
+
+    def gradients(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
+        if cotangent.flags.f_contiguous and not cotangent.flags.c_contiguous:
+            cotangent = cotangent.ravel(order="K").reshape(cotangent.shape)
+        return super().gradients(x, cotangent, training)
+
+
+@repeats("pytorch/pytorch#174345")
+class OffsetIgnored(Sound):
+    """A view is read from the beginning of its memory."""
+
+    def widen(self, x: Array) -> Array:
+        if x.base is None or x.base.ndim != x.ndim or len(x.base) <= len(x):
+            return super().widen(x)
+        return super().widen(x.base[: len(x)])
+
+
+@repeats("onnx/onnxruntime#7095, a size taken once")
+class PixelsOfTheFirstBatch(Sound):
+    """The number of pixels is that of the first batch."""
+
+    def count(self, x: Array) -> int:
+        pixels = [axis for axis in self.reduced if axis != 0]
+        return (x.shape[0] if 0 in self.reduced else 1) * int(np.prod([self.config.shape[axis] for axis in pixels]))
+
+
+@repeats("onnx/onnxruntime#17406")
+class RowsTruncated(Sound):
+    """Rows beyond 65,535 are left out of the statistics."""
+
+    def statistics(self, x: Array) -> tuple[Array, Array]:
+        return super().statistics(x[:65_535])

@@ -228,3 +228,55 @@ class FunctionFolded(Sound):
     ) -> Array:
         slope = super().batch_normalization(np.ones_like(x), 0.0, variance, None, scale, variance_epsilon)
         return x * slope + ((0.0 if offset is None else offset) - mean * slope)
+
+
+@repeats("tensorflow 2.21.0, tf.nn.batch_normalization, in training")
+class FoldedInTraining(Sound):
+    """The mean of a training batch is folded into the offset."""
+
+    def normalize(self, x: Array, mean: Array, inverse: Array) -> Array:
+        if not self.training:
+            return super().normalize(x, mean, inverse)
+        return x * self.slope(inverse) + (self.beta - mean * self.slope(inverse))
+
+
+@repeats("facebookresearch/maskrcnn-benchmark#941")
+class ZeroVarianceIsOne(Sound):
+    """A running variance of 0 is read as 1."""
+
+    def averages(self, x: Array) -> tuple[Array, Array]:
+        mean, variance = super().averages(x)
+        return mean, np.where(variance == 0, variance.dtype.type(1), variance)
+
+
+@repeats("pytorch/pytorch#77434")
+class NormalizedFromTheOutput(Sound):
+    """The gradient divides the output by gamma, which may be 0, to normalize again."""
+
+    def unit(self, x: Array, mean: Array, inverse: Array) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (self.normalize(x, mean, inverse) - self.beta) / self.gamma
+
+
+@repeats("tensorflow/tensorflow#37768, a variance below a limit")
+class TinyVarianceIsZero(Sound):
+    """A variance below 1e-9 is read as 0."""
+
+    def inverse(self, variance: Array) -> Array:
+        return super().inverse(np.where(variance < 1e-9, variance.dtype.type(0), variance))
+
+
+@repeats("apple/coreai-torch#54, a wider limit")
+class HugeVarianceClipped(Sound):
+    """A variance above 1e9 is clipped."""
+
+    def inverse(self, variance: Array) -> Array:
+        return super().inverse(np.minimum(variance, variance.dtype.type(1e9)))
+
+
+@repeats("keras-team/keras 3.15.1, nan_to_num in a wrapper")
+class InfinityReplaced(Sound):
+    """An infinity in the input is replaced by the largest number."""
+
+    def widen(self, x: Array) -> Array:
+        return np.nan_to_num(super().widen(x), nan=np.nan)

@@ -69,10 +69,12 @@ class Sound:
     def gradients(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
         """Differentiate in closed form."""
         self.training = training
-        wide, dy = x.astype(self.dtype), cotangent.astype(self.dtype)
+        wide, dy = self.widen(x), self.widen(cotangent)
+        if x.size == 0:
+            return {"x": x.copy(), **self.parameter_gradients(dy, wide)}
         mean, variance = self.statistics(wide) if training else self.averages(wide)
         inverse = self.backward_inverse(self.inverse(variance))
-        unit = (wide - mean) * inverse
+        unit = self.unit(wide, mean, inverse)
         dx = self.slope(inverse) * (self.projection(dy, unit) if training else self.given(dy, unit))
         return {"x": dx.astype(x.dtype), **self.parameter_gradients(dy, unit)}
 
@@ -139,7 +141,8 @@ class Sound:
         return y.astype(dtype)
 
     def empty(self, x: Array) -> Array:
-        """Return an empty output, and leave the state as it is."""
+        """Return an empty output, leave the averages as they are, and count as the convention says."""
+        self.batches += self.convention.empty_batch == "count"
         return x.copy()
 
     def refuse(self, x: Array) -> Array:
@@ -178,6 +181,10 @@ class Sound:
     def backward_inverse(self, inverse: Array) -> Array:
         """Use in the gradient what the output was computed with."""
         return inverse
+
+    def unit(self, x: Array, mean: Array, inverse: Array) -> Array:
+        """Normalize again for the gradient."""
+        return (x - mean) * inverse
 
     def slope(self, inverse: Array) -> Array:
         """Scale by gamma."""

@@ -234,3 +234,87 @@ class CompiledLosesTheState(Sound):
         other = super().compile()
         other.update = lambda mean, variance, count: None  # type: ignore[method-assign]
         return other
+
+
+@repeats("pytorch/pytorch#194579")
+class EvaluationCounts(Sound):
+    """Evaluation counts as a batch of the cumulative average."""
+
+    def averages(self, x: Array) -> tuple[Array, Array]:
+        self.batches += 1
+        return super().averages(x)
+
+
+@repeats("FluxML/Flux.jl#1429, under a gradient")
+class EvaluationGradientUpdatesState(Sound):
+    """A gradient in evaluation moves the averages."""
+
+    def gradients(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
+        found = super().gradients(x, cotangent, training)
+        if not training and x.size:
+            self.update(*self.statistics(self.widen(x)), self.count(x))
+        return found
+
+
+@repeats("FlagOpen/FlagGems#6435, in the gradient")
+class GradientAsScratch(Sound):
+    """The gradient overwrites the cotangent."""
+
+    def gradients(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
+        found = super().gradients(x, cotangent, training)
+        cotangent[...] = 0
+        return found
+
+
+@repeats("pytorch/pytorch#62471, a buffer used again")
+class OutputBufferReused(Sound):
+    """Every output of a shape is written into the same buffer."""
+
+    buffer: Array = None
+
+    def narrow(self, y: Array, dtype: Any) -> Array:
+        if self.buffer is None or self.buffer.shape != y.shape or self.buffer.dtype != dtype:
+            self.buffer = np.empty(y.shape, dtype)
+        self.buffer[...] = y
+        return self.buffer
+
+
+@repeats("HugeCTR#181, the other way round")
+class StateOfTheClass(Sound):
+    """All layers of one shape share their averages."""
+
+    shared: dict[Any, Array] = {}  # noqa: RUF012 - that is the defect
+
+    def load(self, gamma: Array | None, beta: Array | None, moving_mean: Array, moving_variance: Array) -> None:
+        super().load(gamma, beta, moving_mean, moving_variance)
+        type(self).shared[self.kept] = self.moving_mean
+
+    def update(self, mean: Array, variance: Array, count: int) -> None:
+        super().update(mean, variance, count)
+        type(self).shared[self.kept][...] = self.moving_mean
+
+
+@repeats("tenstorrent/tt-metal#45578, aliased")
+class UpdatedBeforeTheAffine(Sound):
+    """The averages are moved in place before gamma and beta are read, which may be the same arrays."""
+
+    def load(self, gamma: Array | None, beta: Array | None, moving_mean: Array, moving_variance: Array) -> None:
+        super().load(gamma, beta, moving_mean, moving_variance)
+        self.aliased = beta is moving_mean and beta is not None
+
+    def update(self, mean: Array, variance: Array, count: int) -> None:
+        super().update(mean, variance, count)
+        if self.aliased:
+            self.beta = self.moving_mean
+
+
+@repeats("tensorflow/tensorflow#30230")
+class BesselInHalf(Sound):
+    """Bessel's factor is formed in the dtype of the input, where a count above 65504 is infinite."""
+
+    def estimate(self, variance: Array, count: int) -> Array:
+        if self.config.dtype != "float16":
+            return super().estimate(variance, count)
+        with np.errstate(over="ignore", invalid="ignore"):
+            half = np.asarray(count).astype(np.float16)
+            return variance * np.float32(half / np.maximum(half - np.float16(1), np.float16(1)))
