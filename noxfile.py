@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import nox
@@ -20,20 +21,24 @@ nox.options.sessions = ["tests", "conformance", "lint", "types"]
 ROOT = Path(__file__).parent
 SHARED = ROOT / ".nox" / "shared"
 CONSTRAINTS = ROOT / "constraints.txt"
+# Everything that runs without a GPU, with the smaller build of TensorFlow where there is one.
+EXTRAS = "torch,jax,dask,strict,half,conformance"
+TENSORFLOW = "tensorflow-cpu" if sys.platform == "linux" else "tensorflow"
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 
 
 def shared(session: nox.Session) -> str:
-    """Make the shared environment if it is not there or not of this project's state; return its Python."""
+    """Make the shared environment if it is not there or other things are to be in it; return its Python."""
     python = SHARED / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    sources = (ROOT / "pyproject.toml", CONSTRAINTS)
-    state = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    settings.pop("tool")
+    state = hashlib.sha256(f"{sys.version} {settings} {CONSTRAINTS.read_text(encoding='utf-8')}".encode()).hexdigest()
     stamp = SHARED / "state"
     if not stamp.exists() or stamp.read_text() != state:
         session.run(sys.executable, "-m", "virtualenv", "--quiet", "--clear", str(SHARED), external=True)
         install = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(CONSTRAINTS)]
         groups = ["--group", "test", "--group", "lint", "--group", "types"]
-        session.run(*install, *groups, "--editable", ".[all]", external=True)
+        session.run(*install, *groups, "--editable", f".[{EXTRAS}]", TENSORFLOW, external=True)
         stamp.write_text(state)
     return str(python)
 
@@ -101,7 +106,7 @@ def wheel(session: nox.Session) -> None:
 @nox.session(python=["3.11", "3.12", "3.13"], default=False)
 def light(session: nox.Session) -> None:
     """Try every backend but PyTorch's on each supported Python."""
-    session.install("--constraint", str(CONSTRAINTS), ".[jax,tensorflow,strict,half,conformance]")
+    session.install("--constraint", str(CONSTRAINTS), ".[jax,strict,half,conformance]", TENSORFLOW)
     names = ("numpy", "array-api-strict", "jax", "jax:x64", "tensorflow")
     backends = [part for name in names for part in ("--bn-backend", name)]
     session.chdir(session.create_tmp())

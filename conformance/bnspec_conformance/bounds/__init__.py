@@ -1,0 +1,38 @@
+"""The tolerance of every comparison, derived from dtype, length and condition. There is no other tolerance.
+
+Notation: u is the unit roundoff of the dtype that is computed in (float32 for half-precision input), and
+g(k) = k u / (1 - k u), the accumulated error of k roundings [1]_. Per channel: N elements x of mean m,
+population variance v and mean absolute value a; s = v + epsilon. All functions take and return NumPy float64
+arrays; per-element arrays are rows of shape (N, C), per-channel arrays have shape (C,).
+
+.. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., SIAM 2002, lemma 3.1.
+"""
+
+from __future__ import annotations
+
+from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grade, accumulated, accuracy_goal, rounded
+from ._forward import normalized, running
+from ._gradients import evaluation_gradients, second_derivative, training_gradients
+from ._statistics import Statistics, batch_statistics, exact_statistics, weighted_statistics
+
+__all__ = [
+    "DEFINITION",
+    "FORMATS",
+    "GRADES",
+    "NAIVE",
+    "TWO_PASS",
+    "Format",
+    "Grade",
+    "Statistics",
+    "accumulated",
+    "accuracy_goal",
+    "batch_statistics",
+    "evaluation_gradients",
+    "exact_statistics",
+    "normalized",
+    "rounded",
+    "running",
+    "second_derivative",
+    "training_gradients",
+    "weighted_statistics",
+]

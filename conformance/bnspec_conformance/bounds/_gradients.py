@@ -1,0 +1,205 @@
+"""Bounds of the first and second derivatives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ._formats import NAIVE, accumulated, rounded
+from ._forward import deviation, product_error
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._formats import Format, Grade
+    from ._statistics import Statistics
+
+__all__ = ["GradientErrors", "evaluation_gradients", "second_derivative", "training_gradients"]
+
+
+class GradientErrors(NamedTuple):
+    """Bounds of the gradients: x has shape (N, C), the others (C,)."""
+
+    x: NDArray[np.float64]
+    gamma: NDArray[np.float64]
+    beta: NDArray[np.float64]
+    moving_mean: NDArray[np.float64]
+    moving_variance: NDArray[np.float64]
+
+
+def training_gradients(
+    rows: NDArray[np.float64],
+    cotangent: NDArray[np.float64],
+    given: Statistics,
+    epsilon: float,
+    gamma: NDArray[np.float64] | float,
+    grade: Grade,
+    form: Format,
+    out: Format,
+    *,
+    chained: bool = False,
+) -> GradientErrors:
+    """Bound the gradients in training.
+
+    Parameters
+    ----------
+    rows, cotangent : array, shape (N, C)
+        The input, and the cotangent of the output.
+    given, epsilon, gamma, form, out
+        As of :func:`normalized`.
+    grade : Grade
+        How sums are computed.
+
+    Returns
+    -------
+    GradientErrors
+
+    chained : bool
+        Whether a framework differentiates by the chain rule: it adds the adjoints of what was broadcast in an
+        order of its own, which may be sequential, whatever the forward pass does.
+
+    Notes
+    -----
+    dx = A (dy - g1 - x' g2), with x' = d / sqrt(s), g1 = mean(dy), g2 = mean(dy x'). The sums err by
+    mean(|dy| e') + g(h + 4) mean(|dy| (|x'| + e')), e' being the error of x'. Derivatives that are chained
+    through the mean and the variance add the same terms again: the gradients of hi and of lo are sums over
+    A (|dy| + |x'| |g2|), that of the variance has the relative error 3 r, and the centred values sum to at most
+    N e'. The factors 3, 2 and 3 below count them. Whoever widens half-precision input more than once, for the
+    statistics and for the centred values, also rounds two adjoints to half precision before they are added.
+    """
+    u = form.roundoff
+    part = deviation(rows, given, epsilon, form)
+    count = max(len(rows), 1)
+    h = accumulated((NAIVE if chained else grade).additions(len(rows)) + 4, u)
+    unit, unit_error = part.unit, part.unit_error
+    weight = np.abs(cotangent)
+    mean_weight = weight.sum(axis=0) / count
+    second = (cotangent * part.centred * part.inverse).sum(axis=0) / count
+    second_error = (weight * unit_error).sum(axis=0) / count + h * (weight * (unit + unit_error)).sum(axis=0) / count
+    first = cotangent.sum(axis=0) / count
+    first_error = 3.0 * h * (mean_weight + np.abs(second) + second_error)
+    inner = cotangent - first - part.centred * part.inverse * second
+    size = weight + np.abs(first) + unit * np.abs(second)
+    with np.errstate(invalid="ignore"):  # as in product_error
+        inner_error = (
+            first_error
+            + 2.0 * unit_error * (np.abs(second) + second_error)
+            + unit * (second_error + 3.0 * part.inverse_error * np.abs(second))
+            + 8.0 * u * size
+        )
+    slope = np.abs(gamma) * part.inverse
+    x_error = slope * product_error(np.abs(inner), inner_error, part.inverse_error, 2, u) + form.tiny
+    if out is not form:
+        if chained or grade.mean == "perturbed":
+            x_error = x_error + out.roundoff * slope * size
+        x_error = rounded(x_error, slope * inner, out)
+    beta_error = h * mean_weight * count + form.tiny
+    none = np.zeros_like(beta_error)
+    return GradientErrors(x_error, second_error * count + form.tiny, beta_error, none, none)
+
+
+def evaluation_gradients(
+    rows: NDArray[np.float64],
+    cotangent: NDArray[np.float64],
+    given: Statistics,
+    epsilon: float,
+    gamma: NDArray[np.float64] | float,
+    grade: Grade,
+    form: Format,
+    out: Format,
+    *,
+    chained: bool = False,
+) -> GradientErrors:
+    """Bound the gradients in evaluation, where the statistics are given.
+
+    Parameters
+    ----------
+    rows, cotangent, given, epsilon, gamma, grade, form, out, chained
+        As of :func:`training_gradients`.
+
+    Returns
+    -------
+    GradientErrors
+
+    Notes
+    -----
+    dx = A dy, dmean = -A sum(dy), dvariance = -A sum(dy x') / (2 sqrt(s)): the sums as in training, times
+    factors with the relative errors r + 3 u and 2 r + 6 u.
+    """
+    u = form.roundoff
+    part = deviation(rows, given, epsilon, form)
+    h = accumulated((NAIVE if chained else grade).additions(len(rows)) + 4, u)
+    unit, unit_error = part.unit, part.unit_error
+    weight = np.abs(cotangent)
+    slope = np.abs(gamma) * part.inverse
+    none = np.zeros_like(part.inverse)
+    x_error = slope * product_error(weight, none, part.inverse_error, 3, u) + form.tiny
+    if out is not form:
+        x_error = rounded(x_error, slope * weight, out)
+    beta_error = h * weight.sum(axis=0)
+    gamma_error = (weight * unit_error).sum(axis=0) + h * (weight * (unit + unit_error)).sum(axis=0)
+    beta = np.abs(cotangent.sum(axis=0))
+    gamma_gradient = np.abs((cotangent * part.centred * part.inverse).sum(axis=0))
+    twice = part.inverse_error * (2.0 + part.inverse_error)
+    mean_error = slope * product_error(beta, beta_error, part.inverse_error, 3, u)
+    variance_error = slope * part.inverse * 0.5 * product_error(gamma_gradient, gamma_error, twice, 6, u)
+    return GradientErrors(
+        x_error, gamma_error + form.tiny, beta_error + form.tiny, mean_error + form.tiny, variance_error + form.tiny
+    )
+
+
+def second_derivative(
+    rows: NDArray[np.float64],
+    cotangent: NDArray[np.float64],
+    tangent: NDArray[np.float64],
+    given: Statistics,
+    epsilon: float,
+    gamma: NDArray[np.float64] | float,
+    grade: Grade,
+    form: Format,
+    out: Format,
+) -> NDArray[np.float64]:
+    """Bound the derivative, along a tangent, of the gradient of x in training.
+
+    Parameters
+    ----------
+    rows, cotangent, tangent : array, shape (N, C)
+        The input, the cotangent c of the output, and the tangent t of the input.
+    given, epsilon, gamma, grade, form, out
+        As of :func:`training_gradients`.
+
+    Returns
+    -------
+    array, shape (N, C)
+
+    Notes
+    -----
+    With P(z) = z - mean(z) - x' mean(z x'), the product is
+    -A / sqrt(s) [P(t) mean(c x') + x' mean(c P(t)) + P(c) mean(t x')]. Let M be the same expression with every
+    term made positive. Each term has at most two averages, computed with the relative error g(h + 4) by sums in
+    any order, and eight more roundings, times a factor with the relative error (1 + r)^3 - 1, from values x' that
+    err by e'. So its error is at most M(|x'| + e') (1 + G) - M(|x'|), where 1 + G = (1 + r)^3 (1 + g(2 h + 16)).
+    Differentiating twice by chain adds terms that cancel exactly, of the size of those in M: hence the factor 2.
+    """
+    part = deviation(rows, given, epsilon, form)
+    count = max(len(rows), 1)
+
+    def majorant(unit: NDArray[np.float64]) -> NDArray[np.float64]:
+        def mean(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+            averaged: NDArray[np.float64] = terms.sum(axis=0) / count
+            return averaged
+
+        def projected(z: NDArray[np.float64]) -> NDArray[np.float64]:
+            return z + mean(z) + unit * mean(z * unit)
+
+        c, t = np.abs(cotangent), np.abs(tangent)
+        return projected(t) * mean(c * unit) + unit * mean(c * projected(t)) + projected(c) * mean(t * unit)
+
+    exact, perturbed = majorant(part.unit), majorant(part.unit + part.unit_error)
+    r = part.inverse_error
+    grown = r * (3.0 + r * (3.0 + r))
+    grown = grown + (1.0 + grown) * accumulated(2 * NAIVE.additions(len(rows)) + 16, form.roundoff)
+    scale = 2.0 * np.abs(gamma) * part.inverse**2
+    error = scale * ((perturbed - exact) + perturbed * grown) + form.tiny
+    return error if out is form else rounded(error, 0.5 * scale * exact, out)
