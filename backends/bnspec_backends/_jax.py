@@ -18,7 +18,10 @@ __all__ = ["BACKEND"]
 
 
 class Jax(Backend):
-    """JAX; ``"jax:x64"`` has 64-bit floats, ``"jax:cuda"`` is the first CUDA device."""
+    """JAX; ``"jax:x64"`` has 64-bit floats, ``"jax:cuda"`` is the first CUDA device.
+
+    Arrays of ``"jax:x64"`` belong inside its :meth:`context`; outside it JAX computes with them in 32 bit.
+    """
 
     framework: ClassVar[str] = "jax"
 

@@ -98,6 +98,11 @@ class BatchNorm:
     TypeError, ValueError
         If an argument is not as described.
 
+    Notes
+    -----
+    Defaults are resolved when the configuration is made: ``dataclasses.replace`` with another convention keeps the
+    axis, momentum and epsilon of the first one.
+
     Examples
     --------
     >>> import numpy as np
