@@ -87,10 +87,10 @@ class Trial:
 
     @property
     def missing(self) -> str:
-        """The declared reason why the subject cannot be tried, or an empty string."""
+        """The declared reason why the subject cannot be tried, or an empty string; the law's own needs first."""
         gaps: Mapping[str, str] = gaps_of(self.adapter)
-        needed = sorted((self.law.requires | self.case.requires) & gaps.keys())
-        return "; ".join(f"{name}: {gaps[name]}" for name in needed)
+        needed = (*sorted(self.law.requires), *sorted(self.case.requires))
+        return next((f"{name}: {gaps[name]}" for name in needed if name in gaps), "")
 
     def run(self, checks: Checks) -> None:
         """Try the law."""
