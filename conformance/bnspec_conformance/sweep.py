@@ -18,7 +18,7 @@ from rich.table import Table
 
 from . import expectation
 from .adapter import gaps_of
-from .bounds import DEFINITION, FORMATS, NAIVE, TWO_PASS
+from .bounds import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Grade
 from .cases import Case
 from .cases.hard import HARD
 from .subjects import backend_subject, present_backends
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .adapter import Adapter, Layer
-    from .bounds import Grade
 
     Array = np.ndarray[Any, Any]
 
@@ -133,7 +132,12 @@ def _ratio(seen: Array, expected: expectation.Expected) -> float:
 # left is the distance from the data found to the worst data there is: every rounding would have to go one way.
 FACTOR = 25.0
 
-_GRADED = {DEFINITION: "numpy", TWO_PASS: BlockedSums, NAIVE: SequentialSums}
+# An implementation that is no better than its grade.
+_GRADED: dict[Grade, Any] = {
+    DEFINITION: backend_subject("numpy").adapters[0],
+    TWO_PASS: BlockedSums,
+    NAIVE: SequentialSums,
+}
 
 
 @cache
@@ -151,8 +155,7 @@ def attained(dtype: str) -> dict[str, dict[str, float]]:
         Grade, then quantity, to the largest error as a fraction of its bound.
     """
     found: dict[str, dict[str, float]] = {}
-    for grade, implementation in _GRADED.items():
-        adapter: Any = backend_subject("numpy").adapters[0] if implementation == "numpy" else implementation
+    for grade, adapter in _GRADED.items():
         row = dict.fromkeys(QUANTITIES, 0.0)
         for case in HARD[dtype]:
             for name, ratio in ratios(adapter, case, grade).items():
@@ -175,26 +178,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         1 where a bound is exceeded, or not attained within its factor; else 0.
     """
     parser = argparse.ArgumentParser(description="Test the bounds from both sides.")
-    parser.add_argument("backends", nargs="*", help="by default all that are present")
+    parser.add_argument(
+        "names", nargs="*", help="backends or grades; by default the backends that are present, and all"
+    )
     parser.add_argument("--channels", type=int, default=10_000, help="draws for each dtype")
     options = parser.parse_args(arguments)
     console = Console(highlight=False)
     wrong = 0
 
-    table = Table("backend", "dtype", "mode", *QUANTITIES, box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in options.backends or present_backends()[0]:
-        adapter = backend_subject(name).adapters[0]
+    table = Table("backend or grade", "dtype", "mode", *QUANTITIES, box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in options.names or (*present_backends()[0], TWO_PASS.name, NAIVE.name):
+        grade = GRADES.get(name, DEFINITION)
+        adapter: Any = _GRADED[grade] if name in GRADES else backend_subject(name).adapters[0]
         gaps = gaps_of(adapter)
         for dtype in FORMATS:
             if dtype in gaps:
                 table.add_row(name, dtype, "-", gaps[dtype])
                 continue
             for mode in ("eager", "compiled"):
-                if mode == "compiled" and "compile" in gaps:
+                if mode == "compiled" and ("compile" in gaps or name in GRADES):
                     continue
                 worst = dict.fromkeys(QUANTITIES, 0.0)
                 for case in _cached_cases(dtype, options.channels):
-                    for quantity, ratio in ratios(adapter, case, DEFINITION, compiled=mode == "compiled").items():
+                    for quantity, ratio in ratios(adapter, case, grade, compiled=mode == "compiled").items():
                         worst[quantity] = max(worst[quantity], ratio)
                 wrong += sum(ratio > 1.0 for ratio in worst.values())
                 shown = (
@@ -207,9 +213,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     table = Table("grade", "dtype", *QUANTITIES, box=box.SIMPLE_HEAD, pad_edge=False)
     for dtype in HARD:
-        for grade, row in attained(dtype).items():
+        for graded, row in attained(dtype).items():
             wrong += sum(not 1.0 / FACTOR <= row[q] <= 1.0 for q in QUANTITIES)
-            table.add_row(grade, dtype, *(f"{row[q]:.3f}" for q in QUANTITIES))
+            table.add_row(graded, dtype, *(f"{row[q]:.3f}" for q in QUANTITIES))
     console.print(f"At least {1.0 / FACTOR}: the largest error on hard data as a fraction of the bound of the grade")
     console.print(table)
     console.print(f"{wrong} out of place")

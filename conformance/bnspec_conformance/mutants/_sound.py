@@ -252,7 +252,11 @@ class Sound:
     def parameter_gradients(self, dy: Array, unit: Array) -> dict[str, Array]:
         """Sum over all axes but the feature axes."""
         sums = {"gamma": dy * unit, "beta": dy.astype(self.dtype)}
-        return {name: terms.sum(axis=self.reduced).reshape(self.shape) for name, terms in sums.items()}
+        return {name: self.summed(terms).reshape(self.shape) for name, terms in sums.items()}
+
+    def summed(self, terms: Array) -> Array:
+        """Add the terms of each channel."""
+        return terms.sum(axis=self.reduced)
 
     @staticmethod
     def weights(weights: Array) -> Array:

@@ -29,9 +29,12 @@ class ByRows(Sound):
     """Work on rows (N, C); a base for what sums in an order of its own."""
 
     def average(self, terms: Array) -> Array:
+        return (self.summed(terms) / terms.dtype.type(self.count(terms))).reshape(self.kept)
+
+    def summed(self, terms: Array) -> Array:
         features = [axis for axis in range(terms.ndim) if axis not in self.reduced]
         rows = terms.transpose(*self.reduced, *features).reshape(self.count(terms), -1)
-        return (self.total(rows) / rows.dtype.type(len(rows))).reshape(self.kept)
+        return self.total(rows) if len(rows) else rows.sum(axis=0)
 
     def total(self, rows: Array) -> Array:
         """Sum over the rows."""
