@@ -1,9 +1,10 @@
 """Batch normalization, stated once."""
 
-from bnspec.batchnorm._definition import BatchNorm, Params, State
+from bnspec.batchnorm._definition import BatchNorm
 from bnspec.batchnorm._moments import Moments, moments, weighted_moments
 from bnspec.batchnorm._normalize import batch_normalization
 from bnspec.batchnorm._pullback import Gradients
+from bnspec.batchnorm._values import Params, State
 
 __all__ = [
     "BatchNorm",

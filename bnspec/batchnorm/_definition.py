@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bnspec.arrays import (
     accumulation_dtype,
@@ -23,13 +23,14 @@ from bnspec.batchnorm._layout import Layout
 from bnspec.batchnorm._moments import Moments
 from bnspec.batchnorm._normalize import inverse_deviation, normalize, require_epsilon
 from bnspec.batchnorm._pullback import Gradients, evaluation_pullback, training_pullback
+from bnspec.batchnorm._values import Params, State, take
 from bnspec.conventions import KERAS, Convention
 from bnspec.errors import message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["BatchNorm", "Params", "State"]
+__all__ = ["BatchNorm"]
 
 
 class Default(Enum):
@@ -42,36 +43,6 @@ class Default(Enum):
 
 
 DEFAULT: Literal[Default.DEFAULT] = Default.DEFAULT
-
-
-class Params(NamedTuple):
-    """Trainable parameters.
-
-    Attributes
-    ----------
-    gamma, beta : array, shape K, or None
-        Scale and offset; None where the configuration has none. K is (C,) with one feature axis, and of x's
-        rank with size 1 on the reduced axes with several.
-    """
-
-    gamma: Any
-    beta: Any
-
-
-class State(NamedTuple):
-    """Running statistics.
-
-    Attributes
-    ----------
-    moving_mean, moving_variance : array, shape K, float32 or float64
-        The running averages.
-    num_batches : array, shape (), int32
-        How many training batches have been counted.
-    """
-
-    moving_mean: Any
-    moving_variance: Any
-    num_batches: Any
 
 
 @dataclass(frozen=True)
@@ -255,7 +226,7 @@ class BatchNorm:
         """
         if not isinstance(training, bool):
             raise TypeError(message("training must be a bool", training=training))
-        params, state = _take(Params, params, "params"), _take(State, state, "state")
+        params, state = take(Params, params, "params"), take(State, state, "state")
         arrays = {
             "x": x,
             "gamma": params.gamma,
@@ -366,21 +337,6 @@ class BatchNorm:
                         dtype=dtype_name(arrays[name].dtype),
                     )
                 )
-
-
-def _take(kind: type[Any], value: Any, name: str) -> Any:
-    """Take a NamedTuple of our own, or another with the same fields, as a reloaded SavedModel returns it."""
-    if isinstance(value, kind):
-        return value
-    if isinstance(value, tuple) and getattr(value, "_fields", None) == kind._fields:
-        return kind(*value)
-    raise TypeError(
-        message(
-            f"{name} must be a bnspec.{kind.__name__} of {', '.join(kind._fields)}",
-            "Take what init returns.",
-            type=f"{type(value).__module__}.{type(value).__qualname__}",
-        )
-    )
 
 
 def _fit(gradients: Gradients, arrays: dict[str, Any], xp: Any) -> Gradients:
