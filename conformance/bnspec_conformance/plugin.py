@@ -80,12 +80,12 @@ def declare(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def record_worst(request: pytest.FixtureRequest) -> Callable[[float | None], None]:
-    """Record the worst error of a trial as a fraction of its bound."""
+def record_worst(request: pytest.FixtureRequest) -> Callable[[float | None, int], None]:
+    """Record the worst error of a trial as a fraction of its bound, and how much had no bound."""
 
-    def note(worst: float | None) -> None:
+    def note(worst: float | None, unbounded: int) -> None:
         # pytest's own record_property warns under its default JUnit family.
-        request.node.user_properties.append(("bnspec.worst", worst))
+        request.node.user_properties.extend([("bnspec.worst", worst), ("bnspec.unbounded", unbounded)])
 
     return note
 

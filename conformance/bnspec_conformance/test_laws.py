@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bnspec_conformance.laws import Trial
 
 
-def test_law(trial: Trial, declare: Callable[[str], None], record_worst: Callable[[float | None], None]) -> None:
+def test_law(trial: Trial, declare: Callable[[str], None], record_worst: Callable[[float | None, int], None]) -> None:
     """Try one law; where the subject has declared that it cannot, skip with that reason."""
     if trial.missing:
         declare(trial.missing)
@@ -23,7 +23,7 @@ def test_law(trial: Trial, declare: Callable[[str], None], record_worst: Callabl
     try:
         trial.run(checks)
     finally:
-        record_worst(checks.worst)
+        record_worst(checks.worst, checks.unbounded)
     if checks.unbounded and checks.worst is None:
         reason = f"the {trial.subject.grade.name} grade promises nothing on this case"
         declare(reason)

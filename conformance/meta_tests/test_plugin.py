@@ -52,7 +52,7 @@ def test_a_backend_is_tried_and_reported(run, pytester):
     assert len(cases) == len(found["trials"])
     properties = {p.get("name"): p.get("value") for p in cases[0].findall("properties/property")}
     assert properties.keys() == {
-        f"bnspec.{name}" for name in ("subject", "group", "law", "case", "convention", "worst")
+        f"bnspec.{name}" for name in ("subject", "group", "law", "case", "convention", "worst", "unbounded")
     }
 
 

@@ -46,6 +46,7 @@ class Collector:
                 "outcome": report.outcome,
                 "reason": str(reason).removeprefix("Skipped: "),
                 "worst": properties.get("bnspec.worst"),
+                "unbounded": properties.get("bnspec.unbounded", 0),
                 "message": _last_line(report) if report.failed else "",
                 "seconds": round(report.duration, 4),
             }

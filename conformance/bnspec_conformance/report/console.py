@@ -43,6 +43,11 @@ def render(found: dict[str, Any], width: int = 118) -> str:
     for subject, reasons in found["skips"].items():
         for reason, count in reasons.items():
             console.print(f"skipped {count:3d}  {subject}: {reason}")
+    for trial in found["trials"]:
+        if trial["unbounded"] and trial["outcome"] == "passed":
+            console.print(
+                f"no bound for {trial['unbounded']} elements  {trial['id']}: the grade promises nothing there"
+            )
     for name, reason in found["absent"].items():
         console.print(f"not present  {name}: {reason}")
     counts = found["summary"]
