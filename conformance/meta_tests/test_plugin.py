@@ -224,6 +224,7 @@ def test_a_missing_extra_is_named(pytester):
     pytester.makeconftest("import sys; sys.modules['rich'] = None")
     done = pytester.runpytest_subprocess(*SUITE, "--bn-backend", "numpy")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["*rich must be installed: pip install 'bnspec?conformance?'*"])
 
 
 def test_nothing_tried_is_not_green(run):

@@ -63,10 +63,11 @@ def empty_batch(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> N
 @law("degenerate", EMPTY_BETWEEN, every_convention=True)
 def empty_batch_in_between(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """After an empty batch, the cumulative average goes on as the convention counts; or the batch is refused."""
+    layer = case.build(adapter)
     try:
-        case.build(adapter)(case.training[1].copy(), True)
+        layer(case.training[1].copy(), True)
     except _REFUSALS:
-        checks.true("a refusal is an answer", condition=True)
+        _require_kept(layer.read(), case, checks)
         return
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
 
