@@ -8,9 +8,13 @@ from typing import Any, Protocol
 
 from bnspec.errors import message, nearest
 
-__all__ = ["Backend", "backend", "names"]
+__all__ = ["Backend", "backend", "backend_of", "names"]
 
 GROUP = "bnspec.backends"
+ARRAYS = "bnspec.arrays"
+
+# Keyed by type. The look-up is a plain dictionary access so that a compiler can trace through it.
+_BACKENDS: dict[type, Any] = {}
 
 
 class Backend(Protocol):
@@ -65,8 +69,65 @@ def backend(name: str) -> Any:
     entry = _entries().get(root)
     if entry is None:
         raise ValueError(message("backend must be registered", nearest(root, names()), backend=name))
+    found = _load(entry, root)
+    return found.variant(variant) if variant else found
+
+
+def backend_of(array: Any, *, name: str = "array") -> Any:
+    """Find the backend that an array belongs to.
+
+    Parameters
+    ----------
+    array : array
+        An array of any registered library, traced ones too.
+    name : str, optional
+        What the message calls the array.
+
+    Returns
+    -------
+    Backend
+        The backend without a variant: its functions take the arrays of every device.
+
+    Raises
+    ------
+    TypeError
+        If the array is of no registered library, or has a mask.
+    ImportError
+        If the backend cannot be imported.
+
+    Notes
+    -----
+    The entry points of the group ``bnspec.arrays`` are named after the root modules of the types of arrays; the
+    first base class that one is named after decides. To trace with ``torch.compile``, call it once before, eagerly.
+    """
+    kind = type(array)
+    if kind in _BACKENDS:
+        return _BACKENDS[kind]
+    entries = {entry.name: entry for entry in entry_points(group=ARRAYS)}
+    roots = (base.__module__.partition(".")[0] for base in kind.__mro__)
+    root = next((root for root in roots if root in entries), None)
+    shown = f"{kind.__module__}.{kind.__qualname__}"
+    if root is None:
+        known = ", ".join(sorted(names()))
+        raise TypeError(
+            message(
+                f"{name} must be an array of a known library: {known}",
+                "Convert it first, for example with numpy.asarray.",
+                type=shown,
+            )
+        )
+    if hasattr(kind, "mask"):
+        raise TypeError(
+            message(f"{name} must be an array without a mask", "Pass the data, and the mask as weights.", type=shown)
+        )
+    found = _load(entries[root], root)
+    _BACKENDS[kind] = found
+    return found
+
+
+def _load(entry: EntryPoint, root: str) -> Any:
     try:
-        found = entry.load()
+        return entry.load()
     except ModuleNotFoundError as error:
         raise ImportError(
             message(
@@ -77,7 +138,6 @@ def backend(name: str) -> Any:
         ) from error
     except ImportError as error:
         raise ImportError(message(f"The backend {root!r} must be importable", error=error)) from error
-    return found.variant(variant) if variant else found
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ import array_api_strict
 import numpy as np
 
 from bnspec_backends._base import Backend
+from bnspec_backends._numpy import BACKEND as NUMPY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,21 @@ class Strict(Backend):
             boolean_indexing=False, data_dependent_shapes=False, enabled_extensions=()
         )
         return flags
+
+    def _erf(self, x: Any) -> Any:
+        return self._back(NUMPY.erf(self.to_numpy(x)), x)
+
+    def _erfinv(self, x: Any) -> Any:
+        return self._back(NUMPY.erfinv(self.to_numpy(x)), x)
+
+    def _lgamma(self, x: Any) -> Any:
+        return self._back(NUMPY.lgamma(self.to_numpy(x)), x)
+
+    def _triangular_solve(self, a: Any, b: Any, *, lower: bool) -> Any:
+        return self._back(NUMPY.triangular_solve(self.to_numpy(a), self.to_numpy(b), lower=lower), b)
+
+    def _back(self, array: np.ndarray[Any, Any], like: Any) -> Any:
+        return array_api_strict.asarray(array, device=like.device)
 
 
 BACKEND = Strict()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from bnspec.errors import message, nearest
+from bnspec_backends._beyond import Beyond
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ __all__ = ["Backend", "bfloat16"]
 
 
 @dataclass(frozen=True)
-class Backend(ABC):
+class Backend(Beyond):
     """One array framework, on one device and with one setting.
 
     Attributes
@@ -64,6 +65,20 @@ class Backend(ABC):
     @abstractmethod
     def to_numpy(self, array: Any) -> np.ndarray[Any, Any]:
         """Copy an array of the backend to NumPy, without a change of dtype."""
+
+    def sizes(self, array: Any) -> tuple[Any, ...]:
+        """Return the sizes of an array's axes as numbers to compute with.
+
+        Parameters
+        ----------
+        array : array, shape S
+
+        Returns
+        -------
+        tuple of int or array
+            S, with an integer array of shape () for each size that is not known before the call runs.
+        """
+        return tuple(array.shape)
 
     @abstractmethod
     def owns(self, array: Any) -> bool:
@@ -121,6 +136,26 @@ class Backend(ABC):
         """Compile a function of arrays, or nested tuples of arrays, by the framework's compiler."""
         raise NotImplementedError(message(f"{self.name} must have a compiler", reason=self.gaps().get("compile")))
 
+    def modes(self) -> Mapping[str, Callable[[Callable[..., Any]], Callable[..., Any]]]:
+        """Return the ways in which the framework runs a function, other than at once.
+
+        Returns
+        -------
+        mapping
+            From a name to a transformation of functions of arrays, which leaves their meaning alone.
+        """
+        return {}
+
+    def mode_gaps(self, mode: str) -> Mapping[str, str]:
+        """Return what cannot be done in a mode, each capability of the suite with its reason.
+
+        Parameters
+        ----------
+        mode : str
+            One of :meth:`modes`.
+        """
+        return {}
+
     def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         """Differentiate a scalar function by its first argument, a tuple of arrays.
 
@@ -138,7 +173,7 @@ class Backend(ABC):
             message(f"{self.name} must have automatic differentiation", reason=self.gaps().get("autodiff"))
         )
 
-    def synchronize(self, array: Any) -> None:  # noqa: B027 - right for a framework that computes at once
+    def synchronize(self, array: Any) -> None:
         """Wait until an array has been computed."""
 
 

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import array_api_compat.cupy
 import cupy
+import cupyx.scipy.linalg
+import cupyx.scipy.special
+from numpy import ndindex
 
 from bnspec.errors import message
 from bnspec_backends._base import Backend
@@ -50,6 +53,23 @@ class CuPy(Backend):
     def synchronize(self, array: Any) -> None:
         with array.device:
             cupy.cuda.get_current_stream().synchronize()
+
+    def _erf(self, x: Any) -> Any:
+        return cupyx.scipy.special.erf(x)
+
+    def _erfinv(self, x: Any) -> Any:
+        return cupyx.scipy.special.erfinv(x)
+
+    def _lgamma(self, x: Any) -> Any:
+        # As SciPy's, it may have -inf at -inf.
+        return cupyx.scipy.special.gammaln(cupy.where(x == -cupy.inf, -x, x))
+
+    def _triangular_solve(self, a: Any, b: Any, *, lower: bool) -> Any:
+        solved = cupy.empty_like(b)
+        if solved.size:
+            for place in ndindex(*b.shape[:-2]):
+                solved[place] = cupyx.scipy.linalg.solve_triangular(a[place], b[place], lower=lower)
+        return solved
 
 
 if not cupy.is_available():

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from bnspec_backends._base import Backend
+from bnspec_backends._beyond import leading, refined_erfinv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,6 +75,26 @@ class Jax(Backend):
 
     def synchronize(self, array: Any) -> None:
         array.block_until_ready()
+
+    def stop_gradient(self, x: Any) -> Any:
+        return lax.stop_gradient(x)
+
+    def scan(self, step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -> tuple[Any, Any]:
+        last: tuple[Any, Any] = lax.scan(step, carry, xs, length=leading(xs))
+        return last
+
+    def _erf(self, x: Any) -> Any:
+        return lax.erf(x)
+
+    def _erfinv(self, x: Any) -> Any:
+        # XLA's own loses 6 bits in float32 and 19 in float64 towards -1 and 1.
+        return refined_erfinv(x, lax.erf_inv, lax.erf, lax.erfc, jnp)
+
+    def _lgamma(self, x: Any) -> Any:
+        return lax.lgamma(x)
+
+    def _triangular_solve(self, a: Any, b: Any, *, lower: bool) -> Any:
+        return lax.linalg.triangular_solve(a, b, left_side=True, lower=lower)
 
 
 BACKEND = Jax()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from math import pi, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import array_api_compat.torch
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from bnspec_backends._base import Backend, bfloat16
+from bnspec_backends._beyond import refined_erfinv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,6 +77,37 @@ class Torch(Backend):
     def synchronize(self, array: Any) -> None:
         if array.device.type == "cuda":
             torch.cuda.synchronize(array.device)
+
+    def stop_gradient(self, x: Any) -> Any:
+        return x.detach()
+
+    def _erf(self, x: Any) -> Any:
+        # In float32 the compiler's own kernel is off by 2^-24, and has no digit near 0.
+        return torch.erf(x.double()).to(x.dtype) if _has_own_kernels(x) else torch.erf(x)
+
+    def _erfinv(self, x: Any) -> Any:
+        if not _has_own_kernels(x):
+            return torch.erfinv(x)
+        # The compiler's own kernel keeps 17 bits of float32 towards -1 and 1, and 14 of float64.
+        return refined_erfinv(x.double(), _rough_erfinv, torch.erf, torch.erfc, torch).to(x.dtype)
+
+    def _lgamma(self, x: Any) -> Any:
+        return torch.lgamma(x)
+
+    def _triangular_solve(self, a: Any, b: Any, *, lower: bool) -> Any:
+        return torch.linalg.solve_triangular(a, b, upper=not lower)
+
+
+def _has_own_kernels(x: Any) -> bool:
+    """Tell whether torch's compiler writes the kernels, in C++, instead of calling torch's."""
+    return torch.compiler.is_compiling() and x.device.type == "cpu"
+
+
+def _rough_erfinv(x: Any) -> Any:
+    """Invert erf through the normal quantile, which the compiler leaves to torch, and near 0 by its tangent."""
+    size = torch.abs(x)
+    quantile = -torch.sign(x) * torch.special.ndtri((1.0 - size) / 2.0) / sqrt(2.0)
+    return torch.where(size < 1e-3, x * (sqrt(pi) / 2.0), quantile)
 
 
 BACKEND = Torch()

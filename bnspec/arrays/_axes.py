@@ -7,11 +7,12 @@ from operator import index
 from typing import Any, SupportsIndex
 
 from bnspec.errors import message
+from bnspec.registry import backend_of
 
-__all__ = ["as_axes", "as_shape", "resolve_axes", "shape_of"]
+__all__ = ["as_axes", "as_shape", "fits", "is_known", "resolve_axes", "shape_of", "sizes_of"]
 
 
-def shape_of(array: Any) -> tuple[int, ...]:
+def shape_of(array: Any) -> tuple[int | None, ...]:
     """Return the shape of an array as a tuple; TensorFlow's is another class.
 
     Parameters
@@ -21,20 +22,65 @@ def shape_of(array: Any) -> tuple[int, ...]:
 
     Returns
     -------
-    tuple of int
-        The sizes of its axes.
+    tuple of int or None
+        The sizes of its axes; None for one that is not known before the call runs, as the standard has it.
 
     Raises
     ------
     ValueError
-        If TensorFlow does not know the rank or a size.
+        If TensorFlow does not know the rank.
     """
     shape = array.shape
-    if getattr(shape, "rank", 0) is None or None in tuple(shape):
+    if getattr(shape, "rank", 0) is None:
         raise ValueError(
-            message("the shape must be known", "Trace with a full input signature, or call eagerly.", shape=shape)
+            message("the rank must be known", "Trace with an input signature, [None, None] for a matrix.", shape=shape)
         )
     return tuple(shape)
+
+
+def sizes_of(array: Any) -> tuple[Any, ...]:
+    """Return the sizes of an array's axes as numbers to compute with.
+
+    Parameters
+    ----------
+    array : array
+        An array of any library.
+
+    Returns
+    -------
+    tuple of int or array
+        As :func:`shape_of`, with an integer array of shape () for each size that is not known before the call runs.
+    """
+    shape = shape_of(array)
+    if None not in shape:
+        return shape
+    sizes: tuple[Any, ...] = backend_of(array).sizes(array)
+    return sizes
+
+
+def is_known(size: Any) -> bool:
+    """Tell whether a size is a number rather than an array of shape ()."""
+    return not hasattr(size, "dtype")
+
+
+def fits(shape: Sequence[Any], wanted: Sequence[Any]) -> bool:
+    """Tell whether two shapes are the same as far as they are known before the call runs.
+
+    Parameters
+    ----------
+    shape, wanted : sequence
+        Sizes: integers, or None or an array where they are not known.
+
+    Returns
+    -------
+    bool
+        False only where they can not be the same.
+    """
+    return len(shape) == len(wanted) and all(
+        size == other
+        for size, other in zip(shape, wanted, strict=True)
+        if isinstance(size, int) and isinstance(other, int)
+    )
 
 
 def as_shape(shape: Sequence[int]) -> tuple[int, ...]:
@@ -91,7 +137,7 @@ def as_axes(name: str, axes: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(index(axis) for axis in several)
 
 
-def resolve_axes(name: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+def resolve_axes(name: str, axes: tuple[int, ...], shape: Sequence[Any]) -> tuple[int, ...]:
     """Resolve axes against a shape.
 
     Parameters
@@ -100,8 +146,8 @@ def resolve_axes(name: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> tu
         The name of the argument, for the message.
     axes : tuple of int
         Axes, negative ones counted from the end.
-    shape : tuple of int
-        The shape that they index.
+    shape : sequence
+        The shape that they index; only its length counts.
 
     Returns
     -------

@@ -29,7 +29,7 @@ def common_namespace(**arrays: Any) -> Any:
     -------
     namespace
         The Array API namespace: the one of array-api-compat where that knows the library, else the one of
-        the backend whose name is the root module of the array's type.
+        the array's backend, which :func:`bnspec.registry.backend_of` finds.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def device_of(array: Any) -> Any:
 
 
 def detached(array: Any) -> Any:
-    """Cut an array out of torch's graph, which lives as long as the array does; leave all others as they are.
+    """Cut an array out of its framework's graph: no gradient passes it, and on torch the graph is let go.
 
     Parameters
     ----------
@@ -89,7 +89,8 @@ def detached(array: Any) -> Any:
         The same values.
     """
     cut = getattr(array, "detach", None)
-    return array if cut is None else cut()
+    # Not torch's through the registry too: torch.compile would have to trace that.
+    return registry.backend_of(array).stop_gradient(array) if cut is None else cut()
 
 
 def _short(device: Any) -> Any:
@@ -112,15 +113,8 @@ def _namespace_of(name: str, array: Any) -> Any:
     try:
         xp = array_api_compat.array_namespace(array)
     except TypeError:
-        root = kind.__module__.partition(".")[0]
-        if root not in registry.names():
-            raise TypeError(
-                message(
-                    f"{name} must be an array of a known library: {', '.join(sorted(registry.names()))}",
-                    "Convert it first, for example with numpy.asarray.",
-                    type=f"{kind.__module__}.{kind.__qualname__}",
-                )
-            ) from None
-        xp = registry.backend(root).namespace()
+        xp = None
+    if xp is None:  # outside the handler, so that a refusal shows no other error before it
+        xp = registry.backend_of(array, name=name).namespace()
     _NAMESPACES[kind] = xp
     return xp

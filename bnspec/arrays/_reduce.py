@@ -5,31 +5,56 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from bnspec.arrays._axes import shape_of
+from bnspec.arrays._axes import is_known, sizes_of
+from bnspec.arrays._namespace import device_of
 
-__all__ = ["BLOCK", "blocked_sum", "reduced_count", "settled", "to_rows"]
+__all__ = ["BLOCK", "as_divisor", "blocked_sum", "reduced_count", "settled", "to_rows"]
 
 BLOCK = 8
 """Terms that are added in one step. Measured against 2, 4, 16 and 32: 8 is as accurate as 2 on real data
 and costs a third of its calls."""
 
 
-def reduced_count(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
+LEVELS = 10
+"""Enough for 8^11 rows, the last sum included, where their number is not known."""
+
+
+def reduced_count(shape: tuple[Any, ...], axes: tuple[int, ...]) -> Any:
     """Count the elements that are averaged together.
 
     Parameters
     ----------
-    shape : tuple of int
-        The shape of the array.
+    shape : tuple of int or array
+        The sizes of the array, as :func:`sizes_of` gives them.
     axes : tuple of int
         The axes that are reduced, non-negative.
 
     Returns
     -------
-    int
-        The product of their sizes; 1 where nothing is reduced.
+    int or array, shape ()
+        The product of their sizes; 1 where nothing is reduced. An array where a size is not known.
     """
     return prod([shape[axis] for axis in axes])
+
+
+def as_divisor(count: Any, dtype: Any, xp: Any) -> Any:
+    """Turn a count into what sums are divided by: 1 where nothing is counted.
+
+    Parameters
+    ----------
+    count : int or array, shape ()
+        A count of elements.
+    dtype : dtype
+        The dtype of the sums.
+    xp : namespace
+        Their namespace.
+
+    Returns
+    -------
+    float or array, shape ()
+        An array where the count is one.
+    """
+    return float(count or 1) if is_known(count) else xp.astype(xp.maximum(count, 1), dtype)
 
 
 def to_rows(x: Any, axes: tuple[int, ...], xp: Any) -> Any:
@@ -49,7 +74,7 @@ def to_rows(x: Any, axes: tuple[int, ...], xp: Any) -> Any:
     array, shape (N, *K)
         N elements of each channel; K are the sizes of the axes that are kept, in their order.
     """
-    sizes = shape_of(x)
+    sizes = sizes_of(x)
     kept = tuple(axis for axis in range(len(sizes)) if axis not in axes)
     shape = (reduced_count(sizes, axes), *(sizes[axis] for axis in kept))
     order = (*axes, *kept)
@@ -108,7 +133,9 @@ def blocked_sum(rows: Any, xp: Any) -> Any:
     ----------
     .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., SIAM 2002, section 4.2.
     """
-    count, *kept = shape_of(rows)
+    count, *kept = sizes_of(rows)
+    if not is_known(count):
+        return _padded_sum(rows, count, kept, xp)
     while count > BLOCK:
         length = count // BLOCK
         whole = length * BLOCK
@@ -116,4 +143,17 @@ def blocked_sum(rows: Any, xp: Any) -> Any:
         sums = xp.sum(blocks, axis=0)
         rows = sums if whole == count else xp.concat([sums, rows[whole:, ...]], axis=0)
         count = length + count - whole
+    return xp.sum(rows, axis=0)
+
+
+def _padded_sum(rows: Any, count: Any, kept: list[Any], xp: Any) -> Any:
+    """Do the same where N is not known: always as many levels as any N needs, with zeros for what a block lacks.
+
+    Zeros change no sum, so that the bound is the same; a level on one row gives that row.
+    """
+    for _ in range(LEVELS):
+        length = (count + (BLOCK - 1)) // BLOCK
+        missing = xp.zeros((length * BLOCK - count, *kept), dtype=rows.dtype, device=device_of(rows))
+        rows = xp.sum(xp.reshape(xp.concat([rows, missing], axis=0), (BLOCK, length, *kept)), axis=0)
+        count = length
     return xp.sum(rows, axis=0)

@@ -15,8 +15,11 @@ from bnspec.arrays import (
     detached,
     device_of,
     dtype_name,
+    fits,
+    is_known,
     require_real_floating,
     shape_of,
+    sizes_of,
 )
 from bnspec.batchnorm._averages import cumulative_average, exponential_average
 from bnspec.batchnorm._layout import Layout
@@ -189,7 +192,10 @@ class BatchNorm:
         With N = 0, y is empty, and the averages stay as they are whatever the convention. With N = 1 in
         training, the variance is 0 and y is beta, or the convention raises. Where variance and epsilon are both
         0, y is NaN. Sums are formed in float32 or float64: where the sum of a channel or of its squared deviations
-        overflows that, the channel's statistics are not finite. The new state is detached from torch's graph.
+        overflows that, the channel's statistics are not finite. No gradient passes the new state.
+
+        Where N is not known before the call runs, as in a ``tf.function`` with unknown dimensions, no convention
+        can refuse N = 1: all of them give beta.
         """
         y, state, _ = self.vjp(params, state, x, training=training)
         return y, state
@@ -236,7 +242,7 @@ class BatchNorm:
         }
         xp = common_namespace(**arrays, num_batches=state.num_batches)
         require_real_floating(**arrays)
-        layout = Layout.of(shape_of(x), cast("int | tuple[int, ...]", self.axis))
+        layout = Layout.of(sizes_of(x), cast("int | tuple[int, ...]", self.axis))
         epsilon = cast("float", self.epsilon)
         self._require_parameters(arrays, state, layout)
         dtype = accumulation_dtype(xp, *arrays.values())
@@ -245,12 +251,12 @@ class BatchNorm:
             None if p is None else layout.spread(xp.astype(p, dtype), xp) for p in list(arrays.values())[1:]
         )
         if training:
-            if layout.count == 1 and self.convention.one_element == "raise":
+            if is_known(layout.count) and layout.count == 1 and self.convention.one_element == "raise":
                 raise ValueError(
                     message(
                         f"{self.convention.name} needs more than one element per channel in training",
                         "Take a larger batch, training=False, or a convention with one_element='update'.",
-                        shape=layout.shape,
+                        shape=shape_of(x),
                         axis=self.axis,
                     )
                 )
@@ -269,9 +275,9 @@ class BatchNorm:
         def pullback(cotangent: Any) -> Gradients:
             common_namespace(y=y, cotangent=cotangent)
             require_real_floating(cotangent=cotangent)
-            if shape_of(cotangent) != layout.shape:
+            if not fits(shape_of(cotangent), layout.shape):
                 raise ValueError(
-                    message("cotangent must have the shape of y", y=layout.shape, cotangent=shape_of(cotangent))
+                    message("cotangent must have the shape of y", y=shape_of(y), cotangent=shape_of(cotangent))
                 )
             wide_cotangent = xp.astype(cotangent, dtype)
             return _fit(differentiate(wide_cotangent, centred, inverse, gamma, layout, xp), arrays, xp)
@@ -280,12 +286,14 @@ class BatchNorm:
 
     def _update(self, state: State, batch: Moments, layout: Layout, xp: Any) -> State:
         """Return the state after a training batch; without elements, the averages are the same arrays."""
-        if layout.count == 0:
-            counted = self.convention.empty_batch == "count"
-            return state._replace(num_batches=state.num_batches + 1) if counted else state
+        counted = self.convention.empty_batch == "count"
         number = state.num_batches + 1
-        bessel = self.convention.running_variance == "bessel" and layout.count > 1
-        found = {"moving_mean": batch.mean, "moving_variance": batch.variance(1.0 if bessel else 0.0)}
+        if is_known(layout.count) and layout.count == 0:
+            return state._replace(num_batches=number) if counted else state
+        # Bessel's estimator has no value for one element; the population's variance, 0, is taken.
+        bessel = self.convention.running_variance == "bessel"
+        correction = xp.astype(batch.weight > 1, batch.weight.dtype) if bessel else 0.0
+        found = {"moving_mean": batch.mean, "moving_variance": batch.variance(correction)}
         after = {}
         for name, value in found.items():
             old = getattr(state, name)
@@ -295,7 +303,11 @@ class BatchNorm:
                 average = cumulative_average(wide, new, xp.astype(number, dtype))
             else:
                 average = exponential_average(wide, new, cast("float", self.momentum), self.convention.momentum_weighs)
+            if not is_known(layout.count):
+                average = xp.where(layout.count > 0, average, wide)
             after[name] = detached(xp.astype(average, old.dtype))
+        if not is_known(layout.count) and not counted:
+            number = xp.where(layout.count > 0, number, state.num_batches)
         return State(**after, num_batches=number)
 
     def _require_parameters(self, arrays: dict[str, Any], state: State, layout: Layout) -> None:
@@ -310,11 +322,12 @@ class BatchNorm:
                     )
                 )
         for name, array in arrays.items():
-            if name != "x" and array is not None and shape_of(array) != layout.parameter_shape:
+            if name != "x" and array is not None and not fits(shape_of(array), layout.parameter_shape):
+                wanted = Layout.of(shape_of(arrays["x"]), layout.features).parameter_shape
                 raise ValueError(
                     message(
-                        f"{name} must have shape {layout.parameter_shape}",
-                        shape=layout.shape,
+                        f"{name} must have shape {wanted}",
+                        shape=shape_of(arrays["x"]),
                         axis=self.axis,
                         **{name: shape_of(array)},
                     )
@@ -344,7 +357,7 @@ def _fit(gradients: Gradients, arrays: dict[str, Any], xp: Any) -> Gradients:
     fitted = {}
     for name, gradient in gradients._asdict().items():
         array = arrays[name]
-        fitted[name] = array if array is None else xp.astype(xp.reshape(gradient, shape_of(array)), array.dtype)
+        fitted[name] = array if array is None else xp.astype(xp.reshape(gradient, sizes_of(array)), array.dtype)
     return Gradients(**fitted)
 
 

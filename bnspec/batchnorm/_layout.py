@@ -20,22 +20,22 @@ class Layout:
 
     Attributes
     ----------
-    shape : tuple of int
-        The shape S of the input.
+    shape : tuple of int or array
+        The shape S of the input; a size that is not known before the call runs is an array of shape ().
     features : tuple of int
         The feature axes, non-negative and ascending.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[Any, ...]
     features: tuple[int, ...]
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], axis: int | Sequence[int]) -> Layout:
+    def of(cls, shape: tuple[Any, ...], axis: int | Sequence[int]) -> Layout:
         """Resolve the feature axes against a shape.
 
         Parameters
         ----------
-        shape : tuple of int
+        shape : tuple of int or array
             The shape of the input.
         axis : int or sequence of int
             The feature axis or axes.
@@ -59,17 +59,17 @@ class Layout:
         return tuple(axis for axis in range(len(self.shape)) if axis not in self.features)
 
     @property
-    def count(self) -> int:
-        """N, the number of elements per channel."""
+    def count(self) -> Any:
+        """N, the number of elements per channel; an array of shape () where it is not known."""
         return reduced_count(self.shape, self.reduced)
 
     @property
-    def broadcast_shape(self) -> tuple[int, ...]:
+    def broadcast_shape(self) -> tuple[Any, ...]:
         """The input's shape with 1 on the reduced axes."""
         return tuple(size if axis in self.features else 1 for axis, size in enumerate(self.shape))
 
     @property
-    def parameter_shape(self) -> tuple[int, ...]:
+    def parameter_shape(self) -> tuple[Any, ...]:
         """K: (C,) with one feature axis, the broadcast shape with several."""
         return (self.shape[self.features[0]],) if len(self.features) == 1 else self.broadcast_shape
 

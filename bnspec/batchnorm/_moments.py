@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bnspec.arrays import (
     accumulation_dtype,
     as_axes,
+    as_divisor,
     blocked_sum,
     common_namespace,
+    fits,
+    is_known,
     reduced_count,
     require_real_floating,
     resolve_axes,
     settled,
     shape_of,
+    sizes_of,
     to_rows,
 )
 from bnspec.errors import message
@@ -86,15 +90,16 @@ class Moments(NamedTuple):
         """
         xp = common_namespace(x=x, weights=weights)
         require_real_floating(x=x, weights=weights)
-        shape = shape_of(x)
+        shape = sizes_of(x)
         reduced = resolve_axes("axes", as_axes("axes", axes), shape)
+        count = reduced_count(shape, reduced)
         dtype = accumulation_dtype(xp, x, weights)
         rows = to_rows(xp.astype(x, dtype), reduced, xp)
         divisor: Any
         if weights is None:
-            frequencies, divisor = None, float(reduced_count(shape, reduced) or 1)
+            frequencies, divisor = None, as_divisor(count, dtype, xp)
         else:
-            _require_broadcastable("weights", shape_of(weights), shape)
+            _require_broadcastable("weights", shape_of(weights), shape_of(x))
             frequencies = to_rows(xp.broadcast_to(xp.astype(weights, dtype), shape), reduced, xp)
             # A product with zero would let NaN and infinity through.
             rows = xp.where(frequencies == 0, xp.zeros_like(rows), rows)
@@ -106,7 +111,7 @@ class Moments(NamedTuple):
 
         hi = settled(total(rows) / divisor, xp)
         if weights is None:
-            weight = xp.full_like(hi, float(reduced_count(shape, reduced)))
+            weight = xp.full_like(hi, float(count)) if is_known(count) else xp.zeros_like(hi) + xp.astype(count, dtype)
         residual = rows - hi
         lo = settled(total(residual) / divisor, xp)
         deviation = residual - lo
@@ -152,12 +157,12 @@ class Moments(NamedTuple):
         """The mean, rounded once: array, shape K."""
         return self.mean_hi + self.mean_lo
 
-    def variance(self, correction: float = 0.0) -> Any:
+    def variance(self, correction: Any = 0.0) -> Any:
         """Divide the second moment by the weight less a correction.
 
         Parameters
         ----------
-        correction : float
+        correction : float or array, shape K
             0 for the population variance, 1 for Bessel's estimator.
 
         Returns
@@ -242,7 +247,7 @@ def _mean_and_variance(x: Any, axes: int | Sequence[int], weights: Any, keepdims
     mean = xp.where(found.weight > 0, found.mean, xp.full_like(found.mean, float("nan")))
     variance = found.variance()
     if keepdims:
-        shape = shape_of(x)
+        shape = sizes_of(x)
         reduced = resolve_axes("axes", as_axes("axes", axes), shape)
         kept = tuple(1 if axis in reduced else size for axis, size in enumerate(shape))
         mean, variance = xp.reshape(mean, kept), xp.reshape(variance, kept)
@@ -256,8 +261,8 @@ def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     return total, (a - (total - virtual)) + (b - virtual)
 
 
-def _require_broadcastable(name: str, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    if len(given) != len(shape) or any(w not in (1, s) for w, s in zip(given, shape, strict=True)):
+def _require_broadcastable(name: str, given: tuple[Any, ...], shape: tuple[Any, ...]) -> None:
+    if not fits(given, tuple(1 if w == 1 else s for w, s in zip(given, shape, strict=False))):
         raise ValueError(
             message(f"{name} must have the rank of x and on each axis its size or 1", x=shape, **{name: given})
         )

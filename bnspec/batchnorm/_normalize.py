@@ -6,7 +6,7 @@ from math import isfinite
 from numbers import Real
 from typing import Any
 
-from bnspec.arrays import accumulation_dtype, common_namespace, require_real_floating, shape_of
+from bnspec.arrays import accumulation_dtype, common_namespace, fits, require_real_floating, shape_of
 from bnspec.errors import message
 
 __all__ = ["batch_normalization", "inverse_deviation", "normalize", "require_epsilon", "slope"]
@@ -135,9 +135,9 @@ def require_epsilon(name: str, epsilon: Any) -> float:
     return float(epsilon)
 
 
-def _require_parameter(name: str, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    last = len(given) == 1 and shape[-1:] == given
-    full = len(given) == len(shape) and all(g in (1, s) for g, s in zip(given, shape, strict=True))
+def _require_parameter(name: str, given: tuple[Any, ...], shape: tuple[Any, ...]) -> None:
+    last = len(given) == 1 and fits(shape[-1:], given)
+    full = len(given) == len(shape) and fits(given, [1 if g == 1 else s for g, s in zip(given, shape, strict=True)])
     if not shape or not (last or full):
         raise ValueError(
             message(

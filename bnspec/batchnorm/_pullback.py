@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bnspec.arrays import as_divisor
 from bnspec.batchnorm._normalize import slope
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def training_pullback(cotangent: Any, centred: Any, inverse: Any, gamma: Any, la
     .. [1] Ioffe and Szegedy (2015), section 3, with the sums collected.
     """
     normalized = centred * inverse
-    count = float(layout.count or 1)
+    count = as_divisor(layout.count, cotangent.dtype, xp)
     beta_gradient = layout.total(cotangent, xp)
     gamma_gradient = layout.total(cotangent * normalized, xp)
     projected = (cotangent - beta_gradient / count) - normalized * (gamma_gradient / count)

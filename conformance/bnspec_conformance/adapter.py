@@ -36,6 +36,7 @@ CAPABILITIES = {
     "momentum=None": "the cumulative average",
     "center=False": "no beta",
     "scale=False": "no gamma",
+    "refusal": "refusing one element per channel in training, where the convention does; checked is then its output",
     "gradients": "Layer.gradients",
     "hessian_vector_product": "Layer.hessian_vector_product",
     "autodiff": "Layer.autodiff: gradients by a framework's automatic differentiation",

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from .adapter import Config
 
-__all__ = ["DefinitionAdapter"]
+__all__ = ["OUTSIDE", "DefinitionAdapter"]
+
+OUTSIDE = ", tape outside"
+"""What follows the name of a mode whose functions are differentiated from outside."""
 
 
 class DefinitionAdapter:
@@ -31,11 +34,16 @@ class DefinitionAdapter:
         As ``bnspec.backend`` returns it.
     convention : Convention
         The convention that the layers follow.
+    mode : str
+        One of ``backend.modes()``, in which every function is run; the empty string is at once. With
+        ``", tape outside"`` behind it, gradients are taken of the function in that mode; without, the function
+        that is run in the mode takes them.
     """
 
-    def __init__(self, backend: Any, convention: Convention) -> None:
+    def __init__(self, backend: Any, convention: Convention, mode: str = "") -> None:
         self.backend = backend
         self.convention = convention
+        self.mode = mode
         self.layer = DefinitionLayer
 
     @property
@@ -44,11 +52,14 @@ class DefinitionAdapter:
         gaps = dict(self.backend.gaps())
         if "autodiff" in gaps:
             gaps["hessian_vector_product"] = gaps["autodiff"]
+        if self.mode:
+            gaps["compile"] = "everything is run in a mode already"
+            gaps.update(self.backend.mode_gaps(self.mode.removesuffix(OUTSIDE)))
         return gaps
 
     def __call__(self, config: Config) -> DefinitionLayer:
         """Build a layer."""
-        return DefinitionLayer(config, self.backend)
+        return DefinitionLayer(config, self.backend, self.mode)
 
     def moments(self, x: Any, axes: Any, keepdims: bool) -> Any:
         """Run ``bnspec.moments`` on the backend."""
@@ -64,14 +75,17 @@ class DefinitionAdapter:
 
     def _on_backend(self, function: Callable[..., Any], *arguments: Any) -> Any:
         with self.backend.context():
-            return receive(self.backend, function(*(send(self.backend, argument) for argument in arguments)))
+            run = transformation(self.backend, self.mode)
+            return receive(self.backend, run(function)(*(send(self.backend, argument) for argument in arguments)))
 
 
 class DefinitionLayer:
     """One ``bnspec.BatchNorm`` with its parameters and state on a backend."""
 
-    def __init__(self, config: Config, backend: Any) -> None:
+    def __init__(self, config: Config, backend: Any, mode: str = "") -> None:
         self.backend = backend
+        self.run = transformation(backend, mode)
+        self.outside = mode.endswith(OUTSIDE)
         self.spec = bnspec.BatchNorm(
             axis=config.axis,
             momentum=config.momentum,
@@ -92,7 +106,7 @@ class DefinitionLayer:
     def __call__(self, x: np.ndarray[Any, Any], training: bool) -> np.ndarray[Any, Any]:
         """Return the output, and keep the new state."""
         with self.backend.context():
-            apply = self.compiled[training] if self.compiled else partial(self.spec.apply, training=training)
+            apply = self.compiled[training] if self.compiled else self.run(partial(self.spec.apply, training=training))
             y, state = self._purely(apply, send(self.backend, x))
             self.state = bnspec.State(*state)
             out: np.ndarray[Any, Any] = receive(self.backend, y)
@@ -114,9 +128,13 @@ class DefinitionLayer:
 
     def gradients(self, x: Any, cotangent: Any, training: bool) -> dict[str, Any]:
         """Return the gradients of ``BatchNorm.vjp``."""
+
+        def backward(params: Any, state: Any, x: Any, cotangent: Any) -> Any:
+            _, _, pullback = self.spec.vjp(params, state, x, training=training)
+            return pullback(cotangent)
+
         with self.backend.context():
-            _, _, pullback = self._purely(partial(self.spec.vjp, training=training), send(self.backend, x))
-            found = pullback(send(self.backend, cotangent))._asdict()
+            found = self._purely(self.run(backward), send(self.backend, x), send(self.backend, cotangent))._asdict()
             return {name: receive(self.backend, value) for name, value in found.items() if value is not None}
 
     def autodiff(self, x: Any, cotangent: Any, training: bool) -> dict[str, Any]:
@@ -135,7 +153,7 @@ class DefinitionLayer:
                 y, _ = self.spec.apply(params, state, named["x"], training=training)
                 return paired(y, weight, xp)
 
-            differentiate = self.backend.value_and_grad(forward)
+            differentiate = self._differentiated(forward)
             _, gradients = differentiate(tuple(given[name] for name in names))
             found = dict(zip(names, gradients, strict=True))
             return {name: receive(self.backend, value) for name, value in found.items() if value is not None}
@@ -150,24 +168,40 @@ class DefinitionLayer:
                 y, _ = self.spec.apply(self.params, self.state, values[0], training=True)
                 return paired(y, weight, xp)
 
-            gradient = self.backend.value_and_grad(forward)
+            gradient = self.backend.value_and_grad(self.run(forward) if self.outside else forward)
 
             def slope(values: tuple[Any, ...]) -> Any:
                 return paired(gradient(values)[1][0], direction, xp)
 
-            _, (product,) = self.backend.value_and_grad(slope)((send(self.backend, x),))
+            differentiate = self.backend.value_and_grad(slope)
+            _, (product,) = (differentiate if self.outside else self.run(differentiate))((send(self.backend, x),))
             return receive(self.backend, product)
 
-    def _purely(self, function: Callable[..., Any], x: Any) -> Any:
+    def _differentiated(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Differentiate by the framework, around the mode or inside it."""
+        if self.outside:
+            return self.backend.value_and_grad(self.run(function))  # type: ignore[no-any-return]
+        return self.run(self.backend.value_and_grad(function))
+
+    def _purely(self, function: Callable[..., Any], x: Any, *cotangent: Any) -> Any:
         """Call with parameters, state and input, and fail if the call changed any of them."""
-        given = (*self.params, *self.state, x)
+        given = (*self.params, *self.state, x, *cotangent)
+        names = (*self.params._fields, *self.state._fields, "x", "the cotangent")[: len(given)]
         before = receive(self.backend, given)
-        result = function(self.params, self.state, x)
+        result = function(self.params, self.state, x, *cotangent)
         after = receive(self.backend, given)
-        for name, old, new in zip((*self.params._fields, *self.state._fields, "x"), before, after, strict=True):
+        for name, old, new in zip(names, before, after, strict=True):
             if old is not None and old.tobytes() != new.tobytes():
                 raise LawBroken(f"{name} must not be changed by the call.")
         return result
+
+
+def transformation(backend: Any, mode: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what a mode does to a function; without a mode, nothing."""
+    if not mode:
+        return lambda function: function
+    transform: Callable[[Callable[..., Any]], Callable[..., Any]] = backend.modes()[mode.removesuffix(OUTSIDE)]
+    return transform
 
 
 def paired(a: Any, b: Any, xp: Any) -> Any:

@@ -43,6 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="MODULE:ATTR",
         help="try an implementation of your own, through its adapter, instead of the backends",
     )
+    group.addoption(
+        "--bn-mode",
+        action="append",
+        default=[],
+        metavar="MODE",
+        help="run the backends in this mode of theirs, for example XLA, instead of at once",
+    )
     group.addoption("--bn-report", metavar="DIR", help="write results.json into this folder")
 
 
@@ -147,7 +154,8 @@ def _subjects(config: pytest.Config) -> list[Subject]:
     if not _asked(config):
         backends, absent = present_backends()
     try:
-        subjects = [backend_subject(name) for name in backends]
+        modes: list[str] = config.getoption("bn_mode") or [""]
+        subjects = [backend_subject(name, mode) for name in backends for mode in modes]
         subjects += [implementation_subject(path) for path in config.getoption("bn_implementation")]
     except (ImportError, RuntimeError, TypeError, ValueError) as error:
         raise pytest.UsageError(str(error)) from error

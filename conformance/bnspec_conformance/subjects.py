@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import bnspec
 from bnspec import conventions, registry
+from bnspec.errors import message, nearest
 
 from .adapter import gaps_of, load
 from .bounds import DEFINITION, NAIVE
-from .definition import DefinitionAdapter
+from .definition import OUTSIDE, DefinitionAdapter
 from .laws import Subject
 
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ __all__ = ["backend_subject", "implementation_subject", "present_backends"]
 _ORDER = ("numpy", "array-api-strict", "torch", "jax", "tensorflow")
 
 
-def backend_subject(name: str) -> Subject:
+def backend_subject(name: str, mode: str = "") -> Subject:
     """Hold bnspec on a backend to the bounds that it claims.
 
     Parameters
     ----------
     name : str
         A backend, as ``bnspec.backend`` takes it.
+    mode : str
+        One of the backend's modes, or one with ``", tape outside"`` behind it; by default at once.
 
     Returns
     -------
@@ -36,11 +39,14 @@ def backend_subject(name: str) -> Subject:
     Raises
     ------
     ValueError, ImportError, RuntimeError
-        If there is no such backend, or it cannot be loaded.
+        If there is no such backend or mode, or it cannot be loaded.
     """
     backend = bnspec.backend(name)
+    if mode and mode.removesuffix(OUTSIDE) not in backend.modes():
+        raise ValueError(message(f"{name} must have the mode", nearest(mode, backend.modes()), mode=mode))
     offered = (conventions.KERAS, conventions.TORCH)
-    return Subject(backend.name, tuple(DefinitionAdapter(backend, value) for value in offered), DEFINITION)
+    shown = f"{backend.name} [{mode}]" if mode else backend.name
+    return Subject(shown, tuple(DefinitionAdapter(backend, value, mode) for value in offered), DEFINITION)
 
 
 def implementation_subject(path: str) -> Subject:

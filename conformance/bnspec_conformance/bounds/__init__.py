@@ -10,8 +10,17 @@ arrays; per-element arrays are rows of shape (N, C), per-channel arrays have sha
 
 from __future__ import annotations
 
+from ._beyond import (
+    error_function,
+    gaussian_slope,
+    inverse_error_function,
+    log_gamma,
+    normals,
+    triangular_residual,
+)
 from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grade, accumulated, accuracy_goal, rounded
 from ._forward import normalized, running
+from ._functions import function_goal, function_gradient, relative_to_one
 from ._gradients import evaluation_gradients, second_derivative, training_gradients
 from ._statistics import Statistics, batch_statistics, exact_statistics, weighted_statistics
 
@@ -27,12 +36,21 @@ __all__ = [
     "accumulated",
     "accuracy_goal",
     "batch_statistics",
+    "error_function",
     "evaluation_gradients",
     "exact_statistics",
+    "function_goal",
+    "function_gradient",
+    "gaussian_slope",
+    "inverse_error_function",
+    "log_gamma",
     "normalized",
+    "normals",
+    "relative_to_one",
     "rounded",
     "running",
     "second_derivative",
     "training_gradients",
+    "triangular_residual",
     "weighted_statistics",
 ]
