@@ -85,6 +85,27 @@ def variants(session: nox.Session) -> None:
     session.run(shared(session), "-m", "pytest", *drawn, *session.posargs, env=QUIET, external=True)
 
 
+@nox.session(venv_backend="none", default=False)
+def functions(session: nox.Session) -> None:
+    """Measure the functions of the namespaces, values and gradients; the tables are in docs/backends.md."""
+    session.run(shared(session), "-m", "bnspec_conformance.functions", *session.posargs, env=QUIET, external=True)
+
+
+@nox.session(venv_backend="none", default=False)
+def modes(session: nox.Session) -> None:
+    """Try every law on every case in every mode of TensorFlow; the table is in docs/backends.md."""
+    session.run(shared(session), "-m", "bnspec_conformance.modes", *session.posargs, env=QUIET, external=True)
+
+
+@nox.session(venv_backend="none", default=False)
+def array_api(session: nox.Session) -> None:
+    """Hold the namespaces to array-api-tests, whose checkout is given: nox -s array_api -- PATH."""
+    python = shared(session)
+    install = [python, "-m", "pip", "install", "--quiet", "--constraint", str(CONSTRAINTS), "--group", "array-api"]
+    session.run(*install, external=True)
+    session.run(python, "-m", "bnspec_conformance.standard", *session.posargs, env=QUIET, external=True)
+
+
 @nox.session(default=False)
 def wheel(session: nox.Session) -> None:
     """Build the sdist, the wheel from it, and try the wheel where neither our sources nor our settings are."""

@@ -63,7 +63,9 @@ class TensorFlow(Backend):
             with tf.GradientTape() as tape:
                 tape.watch(first)
                 value = function(first, *rest)
-            return value, tape.gradient(value, first, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            gradients = tape.gradient(value, first, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            # The gradient of a gather is a tensor only once it is converted.
+            return value, tf.nest.map_structure(tf.convert_to_tensor, gradients)
 
         return differentiated
 

@@ -13,28 +13,63 @@ if TYPE_CHECKING:
 __all__ = ["MODES"]
 
 
+_KEPT = 1000  # graphs of one function
+_VALUES = (int, float, complex, str, type(None), type(...), slice, tf.DType)
+
+
 def _traced(specify: Callable[[Any], Any], **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Call a function inside a ``tf.function`` whose every tensor has the shape that `specify` returns."""
 
     def mode(function: Callable[..., Any]) -> Callable[..., Any]:
+        graphs: dict[Any, Any] = {}
+
         def called(*args: Any, **kwargs: Any) -> Any:
             tensors, rebuild = _split((args, kwargs))
             signature = [tf.TensorSpec(specify(each), each.dtype) for each in tensors]
-            results: list[Any] = []
-
-            def body(*tensors: Any) -> Any:
-                args, kwargs = rebuild(tensors)
-                found, restore = _split(function(*args, **kwargs))
-                results.append(restore)
-                return found
-
-            graph = tf.function(body, input_signature=signature, autograph=False, **options)
+            # A graph serves other tensors too, if all else is the same.
+            known, rest = _described((args, kwargs))
+            key = (rest, tuple(signature))
+            if not known or key not in graphs:
+                restores: list[Any] = []
+                graphs[key] = (
+                    tf.function(
+                        _body(function, rebuild, restores), input_signature=signature, autograph=False, **options
+                    ),
+                    restores,
+                )
+                if len(graphs) > _KEPT:
+                    graphs.pop(next(iter(graphs)))
+            graph, restores = graphs[key]
             found = graph(*tensors)
-            return results[-1](found)
+            return restores[-1](found)
 
         return called
 
     return mode
+
+
+def _body(function: Callable[..., Any], rebuild: Callable[[Any], Any], restores: list[Any]) -> Callable[..., Any]:
+    """Turn a function into one of tensors alone; how its result is put together again comes into `restores`."""
+
+    def body(*tensors: Any) -> Any:
+        args, kwargs = rebuild(tensors)
+        found, restore = _split(function(*args, **kwargs))
+        restores.append(restore)
+        return found
+
+    return body
+
+
+def _described(nested: Any) -> tuple[bool, str]:
+    """Write down everything but the tensors, and whether that says all."""
+    if isinstance(nested, (list, tuple)):
+        parts = [_described(item) for item in nested]
+        text = f"{type(nested).__qualname__}({', '.join(text for _, text in parts)})"
+        return all(known for known, _ in parts), text
+    if isinstance(nested, dict):
+        known, text = _described(list(nested.values()))
+        return known, f"{list(nested)} {text}"
+    return isinstance(nested, (*_VALUES, tf.Tensor)), "." if isinstance(nested, tf.Tensor) else repr(nested)
 
 
 def _split(nested: Any) -> tuple[list[Any], Callable[[Any], Any]]:
@@ -64,21 +99,14 @@ def _saved(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def called(*args: Any, **kwargs: Any) -> Any:
         tensors, rebuild = _split((args, kwargs))
-        results: list[Any] = []
-
-        def body(*tensors: Any) -> Any:
-            args, kwargs = rebuild(tensors)
-            found, restore = _split(function(*args, **kwargs))
-            results.append(restore)
-            return found
-
+        restores: list[Any] = []
         signature = [tf.TensorSpec(_batch_unknown(each), each.dtype) for each in tensors]
         module = tf.Module()
-        module.body = tf.function(body, input_signature=signature, autograph=False)
+        module.body = tf.function(_body(function, rebuild, restores), input_signature=signature, autograph=False)
         with tempfile.TemporaryDirectory() as folder:
             tf.saved_model.save(module, folder)
             loaded = tf.saved_model.load(folder)
-            return results[-1](loaded.body(*tensors))
+            return restores[-1](loaded.body(*tensors))
 
     return called
 
@@ -94,16 +122,11 @@ def _mapped(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def called(*args: Any, **kwargs: Any) -> Any:
         tensors, rebuild = _split((args, kwargs))
-        results: list[Any] = []
-
-        def body(tensors: Any) -> Any:
-            args, kwargs = rebuild(tensors)
-            found, restore = _split(function(*args, **kwargs))
-            results.append(restore)
-            return found
-
-        found = tf.vectorized_map(body, [tf.stack([each, each]) for each in tensors], fallback_to_while_loop=False)
-        return results[-1]([each[1] for each in found])
+        restores: list[Any] = []
+        body = _body(function, rebuild, restores)
+        copies = [tf.stack([each, each]) for each in tensors]
+        found = tf.vectorized_map(lambda tensors: body(*tensors), copies, fallback_to_while_loop=False)
+        return restores[-1]([each[1] for each in found])
 
     return called
 

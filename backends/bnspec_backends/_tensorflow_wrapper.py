@@ -183,6 +183,7 @@ def namespace(mode: Any = None) -> Any:
     _fill(made, plain, made, mode)
     made.linalg = ModuleType(f"{made.__name__}.linalg")  # type: ignore[attr-defined]
     _fill(made.linalg, plain.linalg, made, mode)
+    made.asarray = _sharing(made.asarray)  # type: ignore[attr-defined]
     made._getitem = _lifted("_getitem", _getitem, made, mode)  # type: ignore[attr-defined]  # noqa: SLF001
     made.__array_api_version__ = plain.__array_api_version__  # type: ignore[attr-defined]
     made.Array = Array  # type: ignore[attr-defined]
@@ -202,9 +203,25 @@ def _lifted(name: str, function: Any, made: Any, mode: Any) -> Any:
 
     @wraps(function)
     def lifted(*args: Any, **kwargs: Any) -> Any:
-        return _wrapped(called(*map(_unwrapped, args), **{key: _unwrapped(arg) for key, arg in kwargs.items()}), made)
+        try:
+            found = called(*map(_unwrapped, args), **{key: _unwrapped(arg) for key, arg in kwargs.items()})
+        except tf.errors.InvalidArgumentError as error:
+            # What a graph finds out when it runs, where an eager call raises this.
+            raise ValueError(str(error).partition("\n")[0]) from error
+        return _wrapped(found, made)
 
     return lifted
+
+
+def _sharing(asarray: Any) -> Any:
+    """Return the array itself where a copy is not allowed: what is assigned to the one is then seen in the other."""
+
+    @wraps(asarray)
+    def shared(obj: Any, /, **options: Any) -> Any:
+        made = asarray(obj, **options)
+        return obj if options.get("copy") is False and isinstance(obj, Array) else made
+
+    return shared
 
 
 def _unwrapped(value: Any) -> Any:
@@ -277,7 +294,8 @@ def _along(x: Any, axis: int, item: Any) -> Any:
         if count is None:
             chosen = tf.range(tf.shape(x)[axis])[slice(*bounds)]
         else:
-            chosen = tf.constant(range(count)[slice(*bounds)], tf.int32, shape=(len(range(count)[slice(*bounds)]),))
+            places = list(range(count)[slice(*bounds)])
+            chosen = tf.constant(places, tf.int32, shape=(len(places),))
         return tf.gather(x, chosen, axis=axis)
     return plain.take(x, tf.cast(item, tf.int64), axis=axis)
 

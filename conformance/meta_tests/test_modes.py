@@ -1,5 +1,7 @@
 """The laws in every mode of TensorFlow, and what changes where sizes are not known before the call runs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from bnspec.conventions import KERAS, TORCH
 from bnspec_conformance.checks import Checks
 from bnspec_conformance.definition import OUTSIDE
 from bnspec_conformance.laws import LAWS, Trial
+from bnspec_conformance.modes import SECTION, made, rows_of
+from bnspec_conformance.report.document import kept, put
 from bnspec_conformance.subjects import backend_subject
 
 tf = pytest.importorskip("tensorflow")
@@ -104,6 +108,19 @@ def test_statistics_of_unknown_sizes():
         traced = tf.nest.flatten(unknown(function)(*arguments))
         # Six rows are one block, so that nothing is added in another order.
         assert [value.numpy().tobytes() for value in traced] == [value.numpy().tobytes() for value in eager]
+
+
+def test_the_table_of_the_modes_is_what_was_counted():
+    docs = Path(__file__).parents[2] / "docs"
+    rows = kept(docs / "results/modes.json")
+    text = (docs / "backends.md").read_text(encoding="utf-8")
+    assert put(text, SECTION, made(rows)) == text
+    assert {(row["mode"], row["tape"]) for row in rows} == {
+        (mode or "eager", tape) for mode, tape in rows_of("tensorflow")
+    }
+    assert not any(row["failed"] or row["worst"] > 1 for row in rows)
+    # The same laws on the same cases in each.
+    assert len({(row["tape"], row["passed"] + row["skipped"]) for row in rows}) == len({row["tape"] for row in rows})
 
 
 def test_shapes_fit_as_far_as_they_are_known():

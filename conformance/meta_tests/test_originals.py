@@ -6,10 +6,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import bnspec
 from bnspec.conventions import KERAS, TORCH
 from bnspec_conformance.adapter import Config
 from bnspec_conformance.bounds import NAIVE
 from bnspec_conformance.checks import Checks, LawBroken
+from bnspec_conformance.definition import DefinitionAdapter
 from bnspec_conformance.laws import Subject, trials
 
 # Keras calls np.array on a TensorFlow variable, which has no copy= yet.
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 
 torch = pytest.importorskip("torch")
 keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
 
 
 class Torch:
@@ -99,7 +102,62 @@ class Keras:
         return tuple(keras.ops.convert_to_numpy(v).copy() for v in (self.layer.moving_mean, self.layer.moving_variance))
 
 
-ADAPTERS = {f"torch {torch.__version__.partition('+')[0]}": Torch, f"keras {keras.__version__}": Keras}
+class TensorFlow:
+    """tf.nn.moments and tf.nn.batch_normalization, put together as their documentation says."""
+
+    convention = KERAS
+    gaps = dict.fromkeys(("float16", "bfloat16"), "tf.nn.moments returns statistics in half precision") | {
+        "momentum=None": "no cumulative average",
+        "compile": "see nox -s modes",
+    }
+
+    def __init__(self, config):
+        self.config = config
+        self.reduced = [axis for axis in range(len(config.shape)) if axis not in config.axis]
+
+    def load(self, gamma, beta, moving_mean, moving_variance):
+        shape = [size if axis in self.config.axis else 1 for axis, size in enumerate(self.config.shape)]
+        self.parameters = [None if v is None else tf.constant(v.reshape(shape)) for v in (beta, gamma)]
+        self.averages = [v.copy() for v in (moving_mean, moving_variance)]
+        self.shape = shape
+
+    def normalized(self, x, statistics):
+        return tf.nn.batch_normalization(x, *statistics, *self.parameters, self.config.epsilon)
+
+    def __call__(self, x, training):
+        if not training:
+            return self.normalized(tf.constant(x), [tf.constant(v.reshape(self.shape)) for v in self.averages]).numpy()
+        statistics = tf.nn.moments(tf.constant(x), self.reduced, keepdims=True)
+        if x.size:
+            share = x.dtype.type(1 - self.config.momentum)
+            for average, batch in zip(self.averages, statistics, strict=True):
+                average += (batch.numpy().reshape(average.shape) - average) * share  # noqa: PLW2901 - in place
+        return self.normalized(tf.constant(x), statistics).numpy()
+
+    def read(self):
+        return tuple(v.copy() for v in self.averages)
+
+    def hessian_vector_product(self, x, cotangent, tangent):
+        x = tf.constant(x)
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = self.normalized(x, tf.nn.moments(x, self.reduced, keepdims=True))
+            gradient = inner.gradient(y, x, cotangent)
+        return outer.gradient(gradient, x, tangent).numpy()
+
+    @staticmethod
+    def moments(x, axes, keepdims):
+        axes = [axes] if isinstance(axes, int) else list(axes)
+        return tuple(v.numpy() for v in tf.nn.moments(tf.constant(x), axes, keepdims=keepdims))
+
+
+ADAPTERS = {
+    f"torch {torch.__version__.partition('+')[0]}": Torch,
+    f"keras {keras.__version__}": Keras,
+    f"tensorflow {tf.__version__}": TensorFlow,
+}
 
 
 def broken(adapter):
@@ -148,3 +206,29 @@ def test_the_folded_mean_is_off_by_as_much_as_is_said(library, law, text):
     off = np.abs(layer(x, False)[:, 0] - pattern / np.sqrt(5.0)).max()
     assert "off by more than 5 percent of a standard deviation" in text
     assert off > 0.05
+
+
+def test_second_derivatives_match_finite_differences_and_those_of_tf_nn_moments_do_not():
+    rng = np.random.default_rng(22)
+    x, cotangent, tangent = rng.normal(size=(3, 7, 3))
+    config = Config(
+        shape=(7, 3), axis=(1,), momentum=0.5, epsilon=1e-3, center=True, scale=True, dtype="float64",
+        convention=KERAS,
+    )  # fmt: skip
+    ours, theirs = DefinitionAdapter(bnspec.backend("tensorflow"), KERAS)(config), TensorFlow(config)
+    parameters = rng.normal(size=(4, 3))
+    for layer in (ours, theirs):
+        layer.load(*parameters)
+
+    def difference(step):
+        ahead, behind = (ours.gradients(x + h * tangent, cotangent, True)["x"] for h in (step, -step))
+        return (ahead - behind) / (2 * step)
+
+    # Richardson's extrapolation of two steps.
+    expected = (4 * difference(1e-3) - difference(2e-3)) / 3
+    found = (layer.hessian_vector_product(x, cotangent, tangent) for layer in (ours, theirs))
+    right, wrong = (np.abs(value - expected).max() / np.abs(expected).max() for value in found)
+    (text,) = (text for name, law, text in findings() if "hessian_vector_product" in law)
+    assert "off by more than 5 percent" in text
+    assert wrong > 0.05
+    assert right < wrong / 1e9

@@ -250,6 +250,9 @@ def test_the_wrapper_passes_for_an_array_of_the_standard():
     x @= x
     assert np.asarray(x.mT).tolist() == [[54.0, 30.0], [60.0, 34.0]]
     assert [float(item) for item in x[1, ...]] == [30.0, 34.0]
+    shared, copied = xp.asarray(x, copy=False), xp.asarray(x, copy=True)
+    x[0, 0] = -1.0
+    assert (float(shared[0, 0]), float(copied[0, 0])) == (-1.0, 54.0)
     with pytest.raises(TypeError, match="keep its dtype and shape"):
         x += xp.ones((3, 2, 2))
     with pytest.raises(IndexError, match="name each axis"):

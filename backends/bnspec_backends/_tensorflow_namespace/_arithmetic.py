@@ -210,7 +210,9 @@ def sign(x: Any, /) -> Any:
     if kind_of(x.dtype) == "unsigned integer":
         return tf.cast(tf.not_equal(x, constant(0, x.dtype)), x.dtype)
     if not x.dtype.is_complex:
-        return via({tf.int8: tf.int32, tf.int16: tf.int32}, tf.sign, x)
+        found = via({tf.int8: tf.int32, tf.int16: tf.int32}, tf.sign, x)
+        # XLA keeps the sign of zero.
+        return tf.where(tf.equal(x, constant(0, x.dtype)), tf.zeros_like(x), found)
     # Scaled first, so that the modulus does not overflow.
     a, b = tf.math.real(x), tf.math.imag(x)
     size = tf.maximum(tf.abs(a), tf.abs(b))

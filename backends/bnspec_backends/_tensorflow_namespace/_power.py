@@ -16,14 +16,12 @@ import tensorflow as tf
 
 __all__ = ["power", "unbroadcast"]
 
-_MANTISSA = 52
-# The bits of a number next to the root of 1/2: what is scaled by a power of 2 comes to lie around 1.
-_ORIGIN = 0x3FE6A09E00000000
-_UPPER = -(1 << 27)  # keeps 26 bits of the significand
+_EXPONENTS = 520  # half of those of float64, and some more
 _PARTS = 256  # of which reciprocals are multiples
 _FIRST, _LAST = 180, 363
 _GRID = 2.0**-42  # sums of multiples of it below 2^11 are exact
 _BEYOND = 800.0  # exp of it is infinite, of its negative 0
+_HUGE = 1e30  # a larger exponent of anything but 1 is beyond it
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -69,25 +67,27 @@ def _power(x: Any, y: Any) -> Any:
     size = tf.abs(x)
     usual = (size >= np.finfo(np.float64).tiny) & tf.math.is_finite(x) & tf.math.is_finite(y)
     high, low = _logarithm(tf.where(usual, size, tf.ones_like(plain)))
-    y = tf.where(usual, y, tf.zeros_like(plain))
+    y = tf.clip_by_value(tf.where(usual, y, tf.zeros_like(plain)), -_HUGE, _HUGE)
     product = y * high
     y_upper, high_upper = _upper(y), _upper(high)
     y_lower, high_lower = y - y_upper, high - high_upper
     # What the product was rounded by, exactly.
     lost = ((y_upper * high_upper - product) + y_upper * high_lower + y_lower * high_upper) + y_lower * high_lower
     correction = lost + y * low
-    within = tf.abs(product) < _BEYOND
     rough = tf.exp(tf.clip_by_value(product, -_BEYOND, _BEYOND))
-    sound = within & tf.math.is_finite(rough)
-    zero = tf.zeros_like(plain)
-    found = tf.where(sound, rough + tf.where(sound, rough, zero) * tf.where(sound, correction, zero), rough)
-    found = tf.where(plain < 0, -found, found)
-    # A negative base has a power of the other sign, or none.
-    return tf.where(usual & ~tf.math.is_nan(plain), found, plain)
+    sound = (tf.abs(product) < _BEYOND) & tf.math.is_finite(rough)
+    # Not rough + rough * correction: next to underflow the second term is flushed to zero.
+    found = rough * (1 + tf.where(sound, correction, tf.zeros_like(plain)))
+    found = tf.where(plain < 0, -found, found)  # the power of a negative base may be negative
+    # Of two that agree the kernel's is the better one, and exact where the power is.
+    # Next to underflow both sides are flushed to 0, and nothing is known.
+    agree = tf.abs(found - plain) < np.finfo(np.float64).eps * tf.abs(plain)
+    return tf.where(usual & ~tf.math.is_nan(plain) & ~agree, found, plain)
 
 
 def _upper(x: Any) -> Any:
-    return tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, tf.int64), tf.constant(_UPPER, tf.int64)), tf.float64)
+    """Keep 24 bits. Not by masking: bitcast has no rule for ``tf.vectorized_map``."""
+    return tf.cast(tf.cast(x, tf.float32), tf.float64)
 
 
 def _logarithm(x: Any) -> tuple[Any, Any]:
@@ -95,34 +95,42 @@ def _logarithm(x: Any) -> tuple[Any, Any]:
 
     With x = 2^k m and c next to 1/m, of 9 bits, it is k log 2 - log c + log(1 + r), and r = m c - 1 is exact.
     """
-    bits = tf.bitcast(x, tf.int64)
-    exponent = tf.bitwise.right_shift(bits - _ORIGIN, tf.constant(_MANTISSA, tf.int64))
-    m = tf.bitcast(bits - exponent * (1 << _MANTISSA), tf.float64)
-    k = tf.cast(exponent, tf.float64)
+    k = tf.round(tf.math.log(x) / np.log(2.0))
+    table, powers, log_two = _table()
+    # In two steps, because the inverse of the largest power of 2 is no normal number.
+    for half in (tf.floor(k / 2), k - tf.floor(k / 2)):
+        x *= tf.gather(tf.constant(powers), _EXPONENTS - tf.cast(half, tf.int64))
+    m = x
     part = tf.round(_PARTS / m)
     c = part / _PARTS
-    table, log_two = _table()
     place = tf.cast(part, tf.int64) - _FIRST
     upper = _upper(m)
     r_high, r_low = upper * c - 1, (m - upper) * c
-    r = r_high + r_low
+    r, r_lost = _sum(r_high, r_low)
     series = tf.zeros_like(r)
     for n in range(8, 1, -1):
         series = series * r + (-1.0) ** (n + 1) / n
     base = k * log_two[0] + tf.gather(tf.constant(table[0]), place)
-    high = base + r_high
-    low = (r_high - (high - base)) + r_low + (k * log_two[1] + tf.gather(tf.constant(table[1]), place)) + r * r * series
-    return high, low
+    high, lost = _sum(base, r)
+    rest = k * log_two[1] + tf.gather(tf.constant(table[1]), place)
+    return _sum(high, lost + r_lost + rest + r * r * series)
+
+
+def _sum(larger: Any, smaller: Any) -> tuple[Any, Any]:
+    """Add exactly: return the sum and what it was rounded by. The first may be 0, whatever the second is."""
+    total = larger + smaller
+    return total, smaller - (total - larger)
 
 
 @cache
-def _table() -> tuple[np.ndarray[Any, Any], tuple[float, float]]:
-    """Return -log c for each c, and log 2, each as a multiple of the grid and what is left."""
+def _table() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], tuple[float, float]]:
+    """Return -log c for each c as a multiple of the grid and what is left, powers of 2, and log 2 like the first."""
     with localcontext() as context:
         context.prec = 50
         logarithms = [-(Decimal(part) / _PARTS).ln() for part in range(_FIRST, _LAST + 1)]
         pairs = [_parts(value) for value in (*logarithms, Decimal(2).ln())]
-    return np.asarray(pairs[:-1]).T.copy(), pairs[-1]
+    powers = np.ldexp(1.0, np.arange(-_EXPONENTS, _EXPONENTS + 1))
+    return np.asarray(pairs[:-1]).T.copy(), powers, pairs[-1]
 
 
 def _parts(value: Decimal) -> tuple[float, float]:

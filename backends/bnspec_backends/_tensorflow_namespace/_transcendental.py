@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bnspec_backends._tensorflow_namespace import _complex as complex_
 from bnspec_backends._tensorflow_namespace._common import constant, floating, paired, public, via
 
 __all__ = [
@@ -41,42 +42,21 @@ _ODD = 2.0**-30  # below it an odd function is its argument, to all digits
 def exp(x: Any, /) -> Any:
     """Return e to the power of `x`."""
     x = floating(x)
-    if not x.dtype.is_complex:
-        return tf.exp(x)
-    a, b = tf.math.real(x), tf.math.imag(x)
-    size, turned = tf.exp(a), tf.math.is_finite(b)
-    # Where the size is 0 or infinite, the standard does not ask for the angle of what is not finite.
-    real = tf.where(turned, size * tf.cos(b), tf.where(tf.math.is_inf(a), size, b - b))
-    imaginary = tf.where(turned, size * tf.sin(b), tf.where(tf.equal(a, -math.inf), tf.zeros_like(b), b - b))
-    return tf.complex(real, tf.where(tf.equal(b, 0), b, imaginary))
+    return complex_.exp(x) if x.dtype.is_complex else tf.exp(x)
 
 
 @public
 def expm1(x: Any, /) -> Any:
     """Return ``exp(x) - 1``, accurately near 0."""
     x = floating(x)
-    if not x.dtype.is_complex:
-        return tf.math.expm1(x)
-    a, b = tf.math.real(x), tf.math.imag(x)
-    half = tf.sin(b / 2)
-    real, imaginary = tf.math.expm1(a) * tf.cos(b) - 2 * half * half, tf.exp(a) * tf.sin(b)
-    # Where the exponential is 0 or infinite, the standard does not ask for the angle of what is not finite.
-    low, high = tf.equal(a, -math.inf), tf.equal(a, math.inf)
-    turned = tf.math.is_finite(b)
-    real = tf.where(tf.equal(real, 0), tf.zeros_like(a), real)
-    real = tf.where(low, -tf.ones_like(a), tf.where(high & ~turned, a, real))
-    imaginary = tf.where(low & ~turned, tf.zeros_like(b), tf.where(tf.equal(b, 0), b, imaginary))
-    return tf.complex(real, imaginary)
+    return complex_.expm1(x) if x.dtype.is_complex else tf.math.expm1(x)
 
 
 @public
 def log(x: Any, /) -> Any:
     """Return the natural logarithm."""
     x = floating(x)
-    if not x.dtype.is_complex:
-        return tf.math.log(x)
-    a, b = tf.math.real(x), tf.math.imag(x)
-    return tf.complex(_log_modulus(a, b, a - 1), tf.atan2(b, a))
+    return complex_.log(x) if x.dtype.is_complex else tf.math.log(x)
 
 
 @public
@@ -91,39 +71,25 @@ def log1p(x: Any, /) -> Any:
             tf.math.log(constant(1, x.dtype) + tf.where(low, x, tf.zeros_like(x))),
             tf.math.log1p(tf.where(low, tf.zeros_like(x), x)),
         )
-    if not x.dtype.is_complex:
-        return tf.math.log1p(x)
-    a, b = tf.math.real(x), tf.math.imag(x)
-    return tf.complex(_log_modulus(1 + a, b, a), tf.atan2(b, 1 + a))
-
-
-def _log_modulus(a: Any, b: Any, less_one: Any) -> Any:
-    """Return ``log |a + bi|``, given a - 1 too; TensorFlow's complex logarithm overflows where the modulus does not."""
-    first, second = tf.abs(a), tf.abs(b)
-    longer, shorter = tf.maximum(first, second), tf.minimum(first, second)
-    ratio = shorter / longer
-    far = tf.math.log(longer) + tf.math.log1p(ratio * ratio) / 2
-    near = tf.math.log1p(less_one * (a + 1) + b * b) / 2
-    found = tf.where((a > 0.5) & (a < 1.5) & (second < 0.5), near, far)
-    found = tf.where(tf.equal(longer, 0), tf.math.log(longer), found)
-    # XLA's maximum passes over NaN; an infinity outweighs it.
-    found = tf.where(tf.math.is_nan(a) | tf.math.is_nan(b), constant(math.nan, a.dtype), found)
-    infinite = tf.math.is_inf(a) | tf.math.is_inf(b)
-    return tf.where(infinite, constant(math.inf, a.dtype), found)
+    return complex_.log1p(x) if x.dtype.is_complex else tf.math.log1p(x)
 
 
 @public
 def log2(x: Any, /) -> Any:
     """Return the logarithm to base 2."""
-    x = floating(x)
-    return tf.math.log(x) / constant(math.log(2), x.dtype)
+    return _log_to_base(2, x)
 
 
 @public
 def log10(x: Any, /) -> Any:
     """Return the logarithm to base 10."""
-    x = floating(x)
-    return tf.math.log(x) / constant(math.log(10), x.dtype)
+    return _log_to_base(10, x)
+
+
+def _log_to_base(base: int, x: Any) -> Any:
+    y = log(x)
+    scale = constant(math.log(base), y.dtype.real_dtype)
+    return complex_.scaled(y, scale) if y.dtype.is_complex else y / scale
 
 
 @public
@@ -236,18 +202,14 @@ def _cosh(x: Any) -> Any:
 def tanh(x: Any, /) -> Any:
     """Return the hyperbolic tangent."""
     x = floating(x)
+    if x.dtype.is_complex:
+        return complex_.tanh(x)
     if x.dtype in (tf.float16, tf.bfloat16):
         return tf.tanh(x)
-    if not x.dtype.is_complex:
-        # Towards 1 the kernel, a rational function, is off by 7 ulp. At 40 all is 1, and nothing overflows yet.
-        size = tf.minimum(tf.abs(x), constant(40, x.dtype))
-        far = tf.sign(x) * (1 - 2 / (tf.exp(2 * size) + 1))
-        return tf.where(size < 0.55, tf.tanh(x), far)
-    a, b = tf.math.real(x), tf.math.imag(x)
-    # Beyond 20 the real part is 1 in float64 too, and TensorFlow's quotient overflows.
-    far = tf.complex(tf.sign(a), 4 * tf.sin(b) * tf.cos(b) * tf.exp(-2 * tf.abs(a)))
-    far = tf.where(tf.math.is_inf(a), tf.complex(tf.sign(a), tf.zeros_like(b)), far)
-    return tf.where(tf.math.is_inf(a) | ((tf.abs(a) > 20) & tf.math.is_finite(b)), far, tf.tanh(x))
+    # Towards 1 the kernel, a rational function, is off by 7 ulp. At 40 all is 1, and nothing overflows yet.
+    size = tf.minimum(tf.abs(x), constant(40, x.dtype))
+    far = tf.sign(x) * (1 - 2 / (tf.exp(2 * size) + 1))
+    return tf.where(size < 0.55, tf.tanh(x), far)
 
 
 @public
@@ -266,6 +228,8 @@ def acosh(x: Any, /) -> Any:
 def atanh(x: Any, /) -> Any:
     """Return the inverse hyperbolic tangent."""
     x = floating(x)
+    if x.dtype.is_complex:
+        return complex_.atanh(x)
     if x.dtype != tf.float64:
         return tf.atanh(x)
     # XLA's has the error of its log1p.

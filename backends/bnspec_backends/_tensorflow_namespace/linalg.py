@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from bnspec.arrays import fits
 from bnspec.errors import message
 from bnspec_backends._tensorflow_namespace._common import axes_of, floating, paired, public, tensor
 from bnspec_backends._tensorflow_namespace._dtypes import kind_of
@@ -66,6 +67,8 @@ def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """Sum products along an axis; the first array is conjugated."""
     x1, x2, back = _wide(x1, x2)
+    if not fits(x1.shape[axis : axis + 1 or None], x2.shape[axis : axis + 1 or None]):
+        raise ValueError(message("the axis of vecdot must have one size", axis=axis, x1=x1.shape, x2=x2.shape))
     x1 = tf.math.conj(x1) if x1.dtype.is_complex else x1
     return back(tf.reduce_sum(x1 * x2, axis=axis))
 
