@@ -9,12 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from bnspec_conformance.report.document import keep, kept, put
 from bnspec_conformance.standard import __main__ as program
 from bnspec_conformance.standard import checkout, document, expected, suite
 from bnspec_conformance.standard.functions import HELPERS, LATER, NEEDED, TOPICS
 from bnspec_conformance.standard.items import about, is_needed, standard_names
 from bnspec_conformance.standard.selection import choose, outcome
 
+BEGIN, END = "<!-- array-api-tests: begin -->", "<!-- array-api-tests: end -->"
 ROOT = Path(__file__).parents[2]
 TESTS = "array_api_tests/"
 LISTED = [
@@ -204,7 +206,7 @@ def pytest_collection_modifyitems(config, items):
 FAILING = "array_api_tests/test_has_names.py::test_has_names[elementwise-exp]"
 
 
-def put(tmp_path, text):
+def listed(tmp_path, text):
     (tmp_path / "numpy.txt").write_text(text)
 
 
@@ -219,20 +221,20 @@ def test_a_run_counts(copy):
 
 
 def test_a_listed_failure_is_expected(copy, tmp_path):
-    put(tmp_path, f"# Because.\n{FAILING}\n")
+    listed(tmp_path, f"# Because.\n{FAILING}\n")
     found = suite.run(suite.Row("numpy", examples=1), checkout.find(str(copy)))
     assert [found[name] for name in suite.OUTCOMES] == [0, 1, 1, 0]
 
 
 def test_a_listed_failure_that_passes_fails(copy, tmp_path):
-    put(tmp_path, "# Because.\narray_api_tests/test_constants.py::test_nan\n")
+    listed(tmp_path, "# Because.\narray_api_tests/test_constants.py::test_nan\n")
     run = suite.run(suite.Row("numpy", examples=1), checkout.find(str(copy)))
     assert run["failed"] == 2
     assert suite.run(suite.Row("numpy", examples=1), checkout.find(str(copy)), strict=False)["failed"] == 1
 
 
 def test_a_listed_failure_that_is_no_test_is_an_error(copy, tmp_path):
-    put(tmp_path, "# Because.\narray_api_tests/test_constants.py::test_nowhere\n")
+    listed(tmp_path, "# Because.\narray_api_tests/test_constants.py::test_nowhere\n")
     with pytest.raises(RuntimeError, match=r"(?s)must run to its end.*must be the name of a test.*test_nowhere"):
         suite.run(suite.Row("numpy", examples=1), checkout.find(str(copy)))
 
@@ -301,30 +303,30 @@ def test_a_row_that_is_not_run_stays():
 
 
 def test_the_document_needs_its_markers():
-    made = document.section([ROW])
+    made = document.made([ROW])
     assert "| `numpy` | eager | needed | 3 | 0 | 2 | 5 | 1 | 4 |" in made
-    assert document.replace(f"a\n{document.BEGIN}\nold\n{document.END}\nb", made) == f"a\n{made}\nb"
+    assert put(f"a\n{BEGIN}\nold\n{END}\nb", document.SECTION, made) == f"a\n{made}\nb"
     with pytest.raises(ValueError, match="must have both markers"):
-        document.replace("a", made)
+        put("a", document.SECTION, made)
 
 
 def test_failures_are_shown():
-    made = document.section([{**ROW, "failed": 1, "failures": {"a::b": "no `x`"}}])
+    made = document.made([{**ROW, "failed": 1, "failures": {"a::b": "no `x`"}}])
     assert "### Failed: `numpy`, eager, needed\n\n- `a::b`: `no 'x'`" in made
 
 
 def test_a_run_alone_writes_its_row(copy, tmp_path, capsys):
     results, text = tmp_path / "results.json", tmp_path / "backends.md"
-    document.write(results, [{**ROW, "namespace": "torch"}])
-    text.write_text(f"{document.BEGIN}\n{document.END}\n")
+    keep(results, [{**ROW, "namespace": "torch"}])
+    text.write_text(f"{BEGIN}\n{END}\n")
     files = ["--report", str(tmp_path / "report"), "--results", str(results), "--document", str(text)]
     run = ["--only", "numpy", "--functions", "exported", "--max-examples", "1"]
     assert program.main([str(copy), *run, *files]) == 1
     assert "numpy, eager, exported, 1 examples: 1 failed" in capsys.readouterr().out
-    assert [row["namespace"] for row in document.read(results)] == ["torch", "numpy"]
+    assert [row["namespace"] for row in kept(results)] == ["torch", "numpy"]
     made = text.read_text()
     assert "| `torch` | eager | needed | 3 |" in made
-    text.write_text(f"{document.BEGIN}\n{document.END}\n")
+    text.write_text(f"{BEGIN}\n{END}\n")
     assert program.main(["--render", *files]) == 0
     assert text.read_text() == made
     (report,) = (tmp_path / "report").iterdir()
@@ -333,9 +335,9 @@ def test_a_run_alone_writes_its_row(copy, tmp_path, capsys):
 
 def test_the_documentation_is_made_from_the_results():
     text = (ROOT / "docs/backends.md").read_text(encoding="utf-8")
-    rows = document.read(ROOT / "docs/results/array_api.json")
+    rows = kept(ROOT / "docs/results/array_api.json")
     assert rows
-    assert document.replace(text, document.section(rows)) == text, "run nox -s array_api -- --render"
+    assert put(text, document.SECTION, document.made(rows)) == text, "run nox -s array_api -- --render"
 
 
 def test_the_plugin_is_not_loaded_in_our_own_runs():

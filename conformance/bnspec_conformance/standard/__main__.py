@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from bnspec.errors import message, nearest
+from bnspec_conformance.report.document import keep, kept, put
 
 from .checkout import find
-from .document import merge, read, replace, section, write
+from .document import SECTION, made, merge
 from .suite import EAGER, MODES, NAMESPACES, OUTCOMES, ROWS, Row, run
 
 if TYPE_CHECKING:
@@ -89,15 +90,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = 0
     try:
         if options.render:
-            _render(options.document, read(options.results))
+            _render(options.document, kept(options.results) or [])
             return 0
         checkout = find(options.path, options.suite_commit, options.standard_commit)
         for row in chosen(options.only, options.mode, options.functions):
             examples = options.max_examples or row.examples
             found = run(changed(row, examples=examples), checkout, strict=examples == row.examples)
-            write(options.report / f"{row.slug}-{row.functions}.json", [found])
-            rows = merge(read(options.results), found)
-            write(options.results, rows)
+            keep(options.report / f"{row.slug}-{row.functions}.json", [found])
+            rows = merge(kept(options.results) or [], found)
+            keep(options.results, rows)
             _render(options.document, rows)
             counts = ", ".join(f"{found[name]} {name}" for name in OUTCOMES)
             console.print(f"{', '.join(row.key)}, {examples} examples: {counts}, {found['seconds']} s", markup=False)
@@ -111,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _render(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text(replace(path.read_text(encoding="utf-8"), section(rows)), encoding="utf-8")
+    path.write_text(put(path.read_text(encoding="utf-8"), SECTION, made(rows)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""The result as a file that is kept, and the section of the documentation that is made from it."""
+"""The section of the documentation that is made from the rows."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from bnspec.errors import message
+from bnspec_conformance.report.document import section, table
 
 from .checkout import URL
 from .expected import parse
@@ -14,11 +13,10 @@ from .suite import NAMESPACES, OUTCOMES, ROWS, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
-__all__ = ["BEGIN", "END", "merge", "read", "replace", "section", "write"]
+__all__ = ["SECTION", "made", "merge"]
 
-BEGIN, END = "<!-- array-api-tests: begin -->", "<!-- array-api-tests: end -->"
+SECTION = "array-api-tests"
 _LEGEND = (
     f"**needed**: the {len(NEEDED)} functions in `bnspec_conformance/standard/functions.py`, the bitwise functions, "
     "the constants, `__array_namespace_info__`, and everything of the array object. **exported**: every function "
@@ -27,37 +25,6 @@ _LEGEND = (
     "values of `tril`."
 )
 _TITLES = {"failed": "failed", "expected failure": "expected failures", "passed": "passed", "skipped": "skipped"}
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """Read the rows that are kept.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file; one that is not there has no rows.
-
-    Returns
-    -------
-    list of dict
-        As of :func:`bnspec_conformance.standard.suite.run`, without the outcome of every test.
-    """
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    return rows
-
-
-def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write the rows.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file; its folder is made.
-    rows : sequence of dict
-        The rows.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def merge(kept: Iterable[dict[str, Any]], new: dict[str, Any]) -> list[dict[str, Any]]:
@@ -81,34 +48,7 @@ def merge(kept: Iterable[dict[str, Any]], new: dict[str, Any]) -> list[dict[str,
     return sorted(rows.values(), key=lambda row: order.index(_key(row)) if _key(row) in order else len(order))
 
 
-def replace(text: str, made: str) -> str:
-    """Put the section into the text.
-
-    Parameters
-    ----------
-    text : str
-        A document with both markers.
-    made : str
-        As of :func:`section`.
-
-    Returns
-    -------
-    str
-        The document.
-
-    Raises
-    ------
-    ValueError
-        If a marker is missing.
-    """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(message("The document must have both markers, each on its line", markers=f"{BEGIN} {END}"))
-    return f"{before}{made}{after}"
-
-
-def section(rows: Sequence[dict[str, Any]]) -> str:
+def made(rows: Sequence[dict[str, Any]]) -> str:
     """Render the section.
 
     Parameters
@@ -123,28 +63,16 @@ def section(rows: Sequence[dict[str, Any]]) -> str:
     """
     head = ["namespace", "mode", "functions", "examples", *_TITLES.values(), "seconds"]
     numbers = ("examples", *OUTCOMES, "seconds")
-    table = [
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * 3 + "---:|" * (len(head) - 3),
-        *(
-            "| "
-            + " | ".join([f"`{row['namespace']}`", row["mode"], row["functions"], *(str(row[n]) for n in numbers)])
-            + " |"
-            for row in rows
-        ),
-    ]
+    cells = [[f"`{row['namespace']}`", row["mode"], row["functions"], *(row[n] for n in numbers)] for row in rows]
     parts = [
-        BEGIN,
-        "<!-- Made by `nox -s array_api -- PATH`; change nothing here by hand. -->",
         "\n".join(_commits(rows)),
-        "\n".join(table),
+        table(head, cells, names=3),
         _LEGEND,
         "\n".join(_versions(rows)),
         *_failures(rows),
         *_expected(rows),
-        END,
     ]
-    return "\n\n".join(parts)
+    return section(SECTION, "nox -s array_api -- PATH", parts)
 
 
 def _key(row: dict[str, Any]) -> tuple[str, str, str]:
