@@ -280,6 +280,8 @@ class BatchNorm:
                     message("cotangent must have the shape of y", y=shape_of(y), cotangent=shape_of(cotangent))
                 )
             wide_cotangent = xp.astype(cotangent, dtype)
+            if None in shape_of(cotangent):
+                wide_cotangent = xp.reshape(wide_cotangent, layout.shape)  # what does not fit fails when the call runs
             return _fit(differentiate(wide_cotangent, centred, inverse, gamma, layout, xp), arrays, xp)
 
         return y, state, pullback

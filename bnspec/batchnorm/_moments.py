@@ -262,7 +262,8 @@ def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def _require_broadcastable(name: str, given: tuple[Any, ...], shape: tuple[Any, ...]) -> None:
-    if not fits(given, tuple(1 if w == 1 else s for w, s in zip(given, shape, strict=False))):
+    wanted = tuple(1 if w == 1 else s for w, s in zip(given, shape, strict=False))
+    if len(given) != len(shape) or not fits(given, wanted):
         raise ValueError(
             message(f"{name} must have the rank of x and on each axis its size or 1", x=shape, **{name: given})
         )
