@@ -1,5 +1,8 @@
 """The TensorFlow namespace, held to array-api-strict: values, shapes and dtypes, at once and with unknown sizes."""
 
+import re
+from pathlib import Path
+
 import array_api_strict as strict
 import numpy as np
 import pytest
@@ -368,8 +371,14 @@ def test_the_wrapper_passes_for_an_array_of_the_standard():
     with pytest.raises(ValueError, match="no streams to choose"):
         x.to_device(x.device, stream=1)
     with pytest.raises(TypeError, match="must promote to the array's dtype"):
-        x[0, :] = xp.asarray([1, 2])
+        x[0, :] = xp.asarray([1.0, 2.0], dtype=xp.float64)
     with pytest.raises(TypeError, match=r"only an array of shape \(\) is one number"):
         float(x)
     with pytest.raises(IndexError, match="a mask must have the shape of the leading axes"):
         x[xp.ones((3,), dtype=xp.bool)]
+
+
+def test_the_example_in_the_documentation_runs():
+    text = (Path(__file__).parents[2] / "docs/backends.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(example, {})  # noqa: S102 - the page is ours
