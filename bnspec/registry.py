@@ -121,6 +121,7 @@ def backend_of(array: Any, *, name: str = "array") -> Any:
             message(f"{name} must be an array without a mask", "Pass the data, and the mask as weights.", type=shown)
         )
     found = _load(entries[root], root)
+    found.require_dense(name, array)
     _BACKENDS[kind] = found
     return found
 

@@ -84,6 +84,22 @@ class Backend(Beyond):
     def owns(self, array: Any) -> bool:
         """Tell whether an object is an array of this framework on this backend's device."""
 
+    def require_dense(self, name: str, array: Any) -> None:
+        """Refuse what the framework counts as an array and is none, such as a sparse one.
+
+        Parameters
+        ----------
+        name : str
+            What the message calls the array.
+        array : object
+            What came.
+
+        Raises
+        ------
+        TypeError
+            If it is not dense; the message has the cure.
+        """
+
     def gaps(self) -> Mapping[str, str]:
         """Return what the backend cannot do, each capability with its reason.
 

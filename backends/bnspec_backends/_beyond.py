@@ -307,7 +307,9 @@ def refined_erfinv(
     y = start(safe)
     excess = xp.where(xp.abs(safe) < 0.5, erf(y) - safe, xp.sign(safe) * ((1.0 - xp.abs(safe)) - erfc(xp.abs(y))))
     root = y - excess * (sqrt(pi) / 2.0) * xp.exp(y * y)
-    return xp.where(inside, root, xp.where(size == 1.0, x * inf, x * nan))
+    # Constants, because a product with them would have a gradient of 0 inf.
+    zero = xp.zeros_like(x)
+    return xp.where(inside, root, xp.where(size == 1.0, xp.where(x > 0.0, zero + inf, zero - inf), zero + nan))
 
 
 def _same(left: tuple[int | None, ...], right: tuple[int | None, ...]) -> bool:

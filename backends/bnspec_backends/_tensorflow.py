@@ -12,7 +12,7 @@ from bnspec_backends import _tensorflow_namespace
 from bnspec_backends._base import Backend
 from bnspec_backends._beyond import leading, refined_erfinv
 from bnspec_backends._tensorflow_modes import MODES
-from bnspec_backends._tensorflow_namespace._common import sizes
+from bnspec_backends._tensorflow_namespace._common import require_dense, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +41,9 @@ class TensorFlow(Backend):
 
     def sizes(self, array: Any) -> tuple[Any, ...]:
         return sizes(array)
+
+    def require_dense(self, name: str, array: Any) -> None:
+        require_dense(name, array)
 
     def owns(self, array: Any) -> bool:
         return isinstance(array, tf.Tensor)
@@ -89,6 +92,8 @@ class TensorFlow(Backend):
         return tf.math.lgamma(x)
 
     def _triangular_solve(self, a: Any, b: Any, *, lower: bool) -> Any:
+        if None in (*a.shape, *b.shape):  # it would broadcast
+            b = tf.reshape(b, tf.concat([tf.shape(a)[:-1], tf.shape(b)[-1:]], 0))
         return tf.linalg.triangular_solve(a, b, lower=lower)
 
 

@@ -64,7 +64,9 @@ class Array:
 
     def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
         if api_version not in (None, "2021.12", "2022.12", "2023.12", plain.__array_api_version__):
-            raise ValueError(message(f"api_version must be at most {plain.__array_api_version__}", came=api_version))
+            raise ValueError(
+                message(f"api_version must be at most {plain.__array_api_version__}", api_version=api_version)
+            )
         return self._namespace
 
     @property

@@ -161,6 +161,7 @@ def resolve_axes(name: str, axes: tuple[int, ...], shape: Sequence[Any]) -> tupl
     """
     rank = len(shape)
     shown = axes[0] if len(axes) == 1 else axes
+    shape = tuple(size if is_known(size) else None for size in shape)
     for axis in axes:
         if not -rank <= axis < rank:
             raise ValueError(message(f"{name} must be in [{-rank}, {rank - 1}]", shape=shape, **{name: shown}))

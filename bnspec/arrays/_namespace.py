@@ -89,8 +89,13 @@ def detached(array: Any) -> Any:
         The same values.
     """
     cut = getattr(array, "detach", None)
-    # Not torch's through the registry too: torch.compile would have to trace that.
-    return registry.backend_of(array).stop_gradient(array) if cut is None else cut()
+    if cut is not None:  # not through the registry: torch.compile would have to trace that
+        return cut()
+    try:
+        backend = registry.backend_of(array)
+    except TypeError:
+        return array  # of a library that array-api-compat knows and no backend: it has no gradients that we know of
+    return backend.stop_gradient(array)
 
 
 def _short(device: Any) -> Any:

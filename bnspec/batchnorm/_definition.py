@@ -258,6 +258,7 @@ class BatchNorm:
         gamma, beta, moving_mean, moving_variance = (
             None if p is None else layout.spread(xp.astype(p, dtype), xp) for p in list(arrays.values())[1:]
         )
+        differentiate: Callable[..., Gradients]
         if training:
             if is_known(layout.count) and layout.count == 1 and self.convention.one_element == "raise":
                 raise ValueError(
@@ -298,6 +299,8 @@ class BatchNorm:
                     message("cotangent must have the shape of y", y=shape_of(y), cotangent=shape_of(cotangent))
                 )
             wide_cotangent = xp.astype(cotangent, dtype)
+            if None in shape_of(cotangent):
+                wide_cotangent = xp.reshape(wide_cotangent, layout.shape)  # what does not fit fails when the call runs
             found = differentiate(wide_cotangent, centred, inverse, gamma, layout, xp)
             if weights is not None and not training:
                 found = found._replace(weights=xp.zeros_like(weights))

@@ -292,9 +292,8 @@ def require_weights(given: tuple[Any, ...], shape: tuple[Any, ...]) -> None:
     ValueError
         If the ranks differ, or an axis has neither the input's size nor 1.
     """
-    if not fits(given, tuple(1 if w == 1 else s for w, s in zip(given, shape, strict=False))) or len(given) != len(
-        shape
-    ):
+    wanted = tuple(1 if w == 1 else s for w, s in zip(given, shape, strict=False))
+    if len(given) != len(shape) or not fits(given, wanted):
         raise ValueError(
             message("weights must have the rank of x and on each axis its size or 1", x=shape, weights=given)
         )

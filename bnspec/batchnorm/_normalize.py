@@ -6,7 +6,7 @@ from math import isfinite
 from numbers import Real
 from typing import Any
 
-from bnspec.arrays import accumulation_dtype, common_namespace, fits, require_real_floating, shape_of
+from bnspec.arrays import accumulation_dtype, common_namespace, fits, require_real_floating, shape_of, sizes_of
 from bnspec.errors import message
 
 __all__ = ["batch_normalization", "inverse_deviation", "normalize", "require_epsilon", "slope"]
@@ -70,7 +70,7 @@ def batch_normalization(
         if value is not None:
             _require_parameter(key, shape_of(value), shape)
     dtype = accumulation_dtype(xp, x, *parameters.values())
-    m, v, beta, gamma = (None if p is None else xp.astype(p, dtype) for p in parameters.values())
+    m, v, beta, gamma = (None if p is None else _laid(xp.astype(p, dtype), x, xp) for p in parameters.values())
     y = normalize(xp.astype(x, dtype) - m, inverse_deviation(v, epsilon, xp), gamma, beta)
     return xp.astype(y, x.dtype)
 
@@ -133,6 +133,14 @@ def require_epsilon(name: str, epsilon: Any) -> float:
     if not isfinite(epsilon) or epsilon < 0:
         raise ValueError(message(f"{name} must be finite and not negative", **{name: epsilon}))
     return float(epsilon)
+
+
+def _laid(parameter: Any, x: Any, xp: Any) -> Any:
+    """Lay a parameter against an input of unknown sizes, so that what does not fit is an error when the call runs."""
+    if None not in (*shape_of(parameter), *shape_of(x)):
+        return parameter
+    sizes = sizes_of(x)
+    return xp.reshape(parameter, sizes[-1:]) if len(shape_of(parameter)) == 1 else xp.broadcast_to(parameter, sizes)
 
 
 def _require_parameter(name: str, given: tuple[Any, ...], shape: tuple[Any, ...]) -> None:

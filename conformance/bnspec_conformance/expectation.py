@@ -157,7 +157,7 @@ def gradients(case: Case, training: bool, grade: bounds.Grade, chained: bool = F
     expected = {"x": Expected(exact.x, from_rows(limit.x, x.shape, case.axis))}
     for name in ("gamma", "beta", "moving_mean", "moving_variance"):
         expected[name] = Expected(getattr(exact, name), getattr(limit, name).reshape(case.parameter_shape))
-    if training and case.weights[-1] is not None:
+    if training and exact.weights is not None:
         expected["weights"] = Expected(exact.weights, _gathered(limit, case))
     return expected
 

@@ -97,6 +97,17 @@ def test_no_gradient_passes_the_new_state(backend, momentum):
         assert not backend.to_numpy(gradient).any()
 
 
+def test_an_array_that_no_backend_is_for_is_normalized_in_training():
+    array = pytest.importorskip("dask.array")
+    spec = bnspec.BatchNorm(momentum=0.75)
+    params, state = spec.init(X.shape, like=X)
+    wanted, after = spec.apply(params, state, X, training=True)
+    given = (type(part)(*(array.asarray(leaf) for leaf in part)) for part in (params, state))
+    y, found = spec.apply(*given, array.asarray(X), training=True)
+    np.testing.assert_array_equal(y.compute(), wanted)
+    np.testing.assert_array_equal(found.moving_variance.compute(), after.moving_variance)
+
+
 def test_a_device_scope_inside_a_graph_is_the_same_device():
     tf = pytest.importorskip("tensorflow")
     spec = bnspec.BatchNorm()

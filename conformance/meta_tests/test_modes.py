@@ -87,6 +87,20 @@ def test_a_parameter_that_does_not_fit_an_unknown_size_is_an_error_when_the_call
         call(params, state, tf.constant(X[:, :2]))
 
 
+def test_a_cotangent_or_a_statistic_that_does_not_fit_is_an_error_when_the_call_runs():
+    spec = bnspec.BatchNorm()
+    params, state = spec.init(X.shape, like=tf.constant(X))
+    pull = unknown(lambda x, cotangent: spec.vjp(params, state, x, training=True)[2](cotangent).x)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        pull(tf.constant(X), tf.constant(X[:1]))
+    normalize = unknown(lambda x, mean: bnspec.batch_normalization(x, mean, mean * mean, None, None, 0.5))
+    for mean in (np.ones(5, np.float32), X[:2]):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            normalize(tf.constant(X), tf.constant(mean))
+    with pytest.raises(ValueError, match=r"axes must be in \[-2, 1\]. Got shape=\(None, None\), axes=5"):
+        unknown(lambda x: bnspec.moments(x, 5))(tf.constant(X))
+
+
 def test_what_does_not_fit_a_known_size_is_an_error_when_it_is_traced():
     spec = bnspec.BatchNorm()
     params, state = spec.init(X.shape, like=tf.constant(X))

@@ -130,3 +130,11 @@ def test_rows_keep_the_order_of_the_kept_axes():
     rows = lay_out(x, (0, 2), np)
     assert rows.shape == (8, 3, 5)
     np.testing.assert_array_equal(rows[5], x[1, :, 1, :])
+
+
+@pytest.mark.parametrize(
+    "weights", [np.ones(3, np.float32), np.float32(1.0).reshape(()), np.ones((1, 3, 3), np.float32)]
+)
+def test_weights_of_another_rank_are_refused_however_they_would_broadcast(weights):
+    with pytest.raises(ValueError, match=r"weights must have the rank of x.*x=\(3, 3\)"):
+        bnspec.weighted_moments(np.ones((3, 3), np.float32), 0, weights)

@@ -1,5 +1,8 @@
 """The TensorFlow namespace, held to array-api-strict: values, shapes and dtypes, at once and with unknown sizes."""
 
+import re
+from pathlib import Path
+
 import array_api_strict as strict
 import numpy as np
 import pytest
@@ -203,13 +206,117 @@ def test_what_the_standard_does_not_define_is_refused(call, error, shown):
         call(tf.ones((2, 3)))
 
 
-def test_an_unknown_rank_is_refused():
-    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32)], autograph=False)
-    def function(x):
-        return XP.reshape(XP.sum(x, axis=0), XP.zeros_like(x).shape) if x.shape.rank else bnspec.moments(x, 0)
-
+@pytest.mark.parametrize(
+    "call",
+    [
+        XP.sum,
+        XP.flip,
+        lambda x: XP.full_like(x, 1),
+        XP.argsort,
+        lambda x: bnspec.moments(x, 0),
+    ],
+)
+def test_an_unknown_rank_is_refused(call):
+    function = tf.function(call, input_signature=[tf.TensorSpec(None, tf.float32)], autograph=False)
     with pytest.raises(ValueError, match=r"the rank must be known.*\[None, None\]"):
-        function(tf.ones((2, 3)))
+        function.get_concrete_function()
+
+
+@pytest.mark.parametrize(
+    ("sparse", "cure"),
+    [
+        (tf.ragged.constant([[1.0], [2.0, 3.0]]), "to_tensor"),
+        (tf.sparse.from_dense([[1.0, 0.0]]), "to_dense"),
+        (tf.IndexedSlices(tf.ones((1, 2)), tf.constant([0])), "convert_to_tensor"),
+    ],
+    ids=["ragged", "sparse", "slices"],
+)
+def test_what_is_not_dense_is_refused(sparse, cure):
+    with pytest.raises(TypeError, match=f"x must be dense.*{cure}"):
+        XP.exp(sparse)
+    with pytest.raises(TypeError, match=f"x must be dense.*{cure}"):
+        bnspec.moments(sparse, 0)
+
+
+def test_a_variable_of_keras_is_read():
+    keras = pytest.importorskip("keras")
+    variable = keras.Variable(np.ones(3, np.float32))
+    with tf.GradientTape() as tape:
+        value = XP.sum(XP.multiply(tf.constant([1.0, 2.0, 3.0]), variable) + XP.add(variable, variable))
+    assert tape.gradient(value, variable.value).numpy().tolist() == [3.0, 4.0, 5.0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_computed_in_float32(dtype):
+    x = tf.cast([[5.5, -3.0, 0.25], [7.0, 2.0, -1.5]], dtype)
+    y = tf.cast([2.0, -2.0, 0.75], dtype)
+    for name in ("floor_divide", "remainder"):
+        found = getattr(XP, name)(x, y)
+        wanted = getattr(XP, name)(tf.cast(x, tf.float32), tf.cast(y, tf.float32))
+        assert found.dtype == dtype
+        assert found.numpy().astype(np.float32).tolist() == wanted.numpy().tolist()
+    many = tf.cast(tf.fill((70000,), 3.0), dtype)
+    assert float(XP.mean(many)) == 3.0
+    assert float(XP.var(many)) == 0.0
+    with pytest.raises(TypeError, match="nextafter needs float32 or float64"):
+        XP.nextafter(x, y)
+
+
+@pytest.mark.parametrize("mode", ["", UNKNOWN, "XLA"], ids=["eager", "unknown", "XLA"])
+def test_nan_on_either_side_is_kept(mode):
+    run = BACKEND.modes()[mode] if mode else lambda function: function
+    one, nan = tf.ones(3), tf.fill((3,), np.float32(np.nan))
+    for name in ("maximum", "minimum", "hypot", "logaddexp", "add"):
+        for pair in ((one, nan), (nan, one)):
+            assert np.isnan(run(getattr(XP, name))(*pair).numpy()).all(), name
+    assert np.isnan(run(XP.clip)(one, nan).numpy()).all()
+    assert np.isnan(run(XP.max)(tf.constant([1.0, np.nan, 2.0])).numpy())
+
+
+@pytest.mark.parametrize("mode", ["", UNKNOWN, "XLA"], ids=["eager", "unknown", "XLA"])
+def test_nan_is_sorted_behind_numbers(mode):
+    run = BACKEND.modes()[mode] if mode else lambda function: function
+    x = tf.constant([np.nan, 1.0, np.inf, np.nan, -1.0])
+    np.testing.assert_array_equal(run(XP.sort)(x), [-1.0, 1.0, np.inf, np.nan, np.nan])
+    assert run(lambda x: XP.argsort(x, descending=True))(x).numpy().tolist() == [2, 1, 4, 0, 3]
+
+
+@pytest.mark.parametrize("mode", ["", UNKNOWN, "XLA"], ids=["eager", "unknown", "XLA"])
+@pytest.mark.parametrize(
+    ("x", "hessian"),
+    [([0.0, 2.0, 3.0], [[0, 3, 2], [3, 0, 0], [2, 0, 0]]), ([0.0, 2.0, 0.0], [[0, 0, 2], [0, 0, 0], [2, 0, 0]])],
+)
+def test_the_second_derivative_of_a_product_with_zeros(mode, x, hessian):
+    run = BACKEND.modes()[mode] if mode else lambda function: function
+
+    def row(x, direction):
+        slope = BACKEND.value_and_grad(lambda values: XP.prod(values[0]))
+        return BACKEND.value_and_grad(lambda values: XP.sum(slope(values)[1][0] * direction))((x,))[1][0]
+
+    for direction, wanted in zip(np.eye(3, dtype=np.float32), hessian, strict=True):
+        assert run(row)(tf.constant(x), tf.constant(direction)).numpy().tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "shown"),
+    [
+        (lambda: XP.asarray(2**63), OverflowError, "too large"),
+        (lambda: XP.asarray([300], dtype=XP.uint8), OverflowError, "300"),
+        (lambda: XP.asarray("a"), TypeError, "obj must be numbers"),
+        (lambda: XP.asarray(None), TypeError, "obj must be numbers"),
+        (lambda: XP.arange(tf.constant(2.5)), TypeError, "tensors of integers"),
+    ],
+)
+def test_what_is_no_number_of_the_dtype_is_refused(call, error, shown):
+    with pytest.raises(error, match=shown):
+        call()
+
+
+def test_scalars_and_tensors_together():
+    assert XP.asarray([tf.constant(1.0), 1]).numpy().tolist() == [1.0, 1.0]
+    chosen = XP.where(tf.constant([True, False]), 16777217, 0)
+    assert (chosen.dtype, chosen.numpy().tolist()) == (XP.int64, [16777217, 0])
+    assert XP.where(tf.constant([True, False]), True, False).dtype == XP.bool
 
 
 def test_a_variable_is_read():
@@ -257,3 +364,21 @@ def test_the_wrapper_passes_for_an_array_of_the_standard():
         x += xp.ones((3, 2, 2))
     with pytest.raises(IndexError, match="name each axis"):
         x[0]
+    with pytest.raises(ValueError, match=r"api_version must be at most 2024.12. Got api_version='2030.01'"):
+        x.__array_namespace__(api_version="2030.01")
+    with pytest.raises(ValueError, match=r"T is of a matrix. Got shape=\(1, 2, 2\)"):
+        x[None, ...].T  # noqa: B018
+    with pytest.raises(ValueError, match="no streams to choose"):
+        x.to_device(x.device, stream=1)
+    with pytest.raises(TypeError, match="must promote to the array's dtype"):
+        x[0, :] = xp.asarray([1.0, 2.0], dtype=xp.float64)
+    with pytest.raises(TypeError, match=r"only an array of shape \(\) is one number"):
+        float(x)
+    with pytest.raises(IndexError, match="a mask must have the shape of the leading axes"):
+        x[xp.ones((3,), dtype=xp.bool)]
+
+
+def test_the_example_in_the_documentation_runs():
+    text = (Path(__file__).parents[2] / "docs/backends.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(example, {})  # noqa: S102 - the page is ours

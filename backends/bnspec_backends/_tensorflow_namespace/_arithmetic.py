@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bnspec.errors import message
 from bnspec_backends._tensorflow_namespace._common import constant, floating, paired, public, tensor, via
 from bnspec_backends._tensorflow_namespace._dtypes import kind_of
 from bnspec_backends._tensorflow_namespace._power import power, unbroadcast
@@ -135,7 +136,7 @@ def hypot(x1: Any, x2: Any, /) -> Any:
 def _length(x1: Any, x2: Any) -> Any:
     """Of two arrays of one shape. XLA turns the gradient of a quotient into one by a square, which overflows."""
     first, second = tf.abs(x1), tf.abs(x2)
-    longer, shorter = tf.maximum(first, second), tf.minimum(first, second)
+    longer, shorter = maximum(first, second), minimum(first, second)
     origin = tf.equal(longer, constant(0, x1.dtype))
     ratio = shorter / tf.where(origin, tf.ones_like(longer), longer)
     length = longer * tf.sqrt(constant(1, x1.dtype) + ratio * ratio)
@@ -152,13 +153,19 @@ def _length(x1: Any, x2: Any) -> Any:
 @public
 def maximum(x1: Any, x2: Any, /) -> Any:
     """Return the larger one, or NaN."""
-    return via({tf.uint16: tf.int32, tf.int8: tf.int32}, tf.maximum, *paired(x1, x2))
+    return _extreme(tf.maximum, *paired(x1, x2))
 
 
 @public
 def minimum(x1: Any, x2: Any, /) -> Any:
     """Return the smaller one, or NaN."""
-    return via({tf.uint16: tf.int32, tf.int8: tf.int32}, tf.minimum, *paired(x1, x2))
+    return _extreme(tf.minimum, *paired(x1, x2))
+
+
+def _extreme(function: Any, x1: Any, x2: Any) -> Any:
+    found = via({tf.uint16: tf.int32, tf.int8: tf.int32}, function, x1, x2)
+    # XLA passes over a NaN in the second argument.
+    return tf.where(tf.math.is_nan(x2), x2, found) if x2.dtype.is_floating else found
 
 
 @public
@@ -241,7 +248,12 @@ def copysign(x1: Any, x2: Any, /) -> Any:
 @public
 def nextafter(x1: Any, x2: Any, /) -> Any:
     """Return the next representable number from `x1` towards `x2`."""
-    return tf.math.nextafter(*paired(x1, x2))
+    x1, x2 = paired(x1, x2)
+    if x1.dtype not in (tf.float32, tf.float64):
+        raise TypeError(
+            message("nextafter needs float32 or float64", "Convert first with astype.", dtype=x1.dtype.name)
+        )
+    return tf.math.nextafter(x1, x2)
 
 
 @public
@@ -251,6 +263,8 @@ def floor_divide(x1: Any, x2: Any, /) -> Any:
     if x1.dtype.is_integer:
         zero = tf.equal(x2, constant(0, x2.dtype))
         return tf.where(zero, tf.zeros_like(x1), tf.math.floordiv(x1, tf.where(zero, tf.ones_like(x2), x2)))
+    if x1.dtype.size == 2:
+        return tf.cast(floor_divide(tf.cast(x1, tf.float32), tf.cast(x2, tf.float32)), x1.dtype)
     quotient = x1 / x2
     whole = tf.round((x1 - _float_remainder(x1, x2)) / x2)
     # Divided by zero or by infinity it is the quotient; and a zero has the quotient's sign.
@@ -267,7 +281,7 @@ def remainder(x1: Any, x2: Any, /) -> Any:
     if x1.dtype.is_integer:
         zero = tf.equal(x2, constant(0, x2.dtype))
         return tf.where(zero, tf.zeros_like(x1), tf.math.floormod(x1, tf.where(zero, tf.ones_like(x2), x2)))
-    return _float_remainder(x1, x2)
+    return via({tf.float16: tf.float32, tf.bfloat16: tf.float32}, _float_remainder, x1, x2)
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]

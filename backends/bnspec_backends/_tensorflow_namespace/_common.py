@@ -13,7 +13,21 @@ from bnspec_backends._tensorflow_namespace._dtypes import kind_of, result_type
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["as_axis", "axes_of", "constant", "is_array", "known", "pack", "paired", "public", "sizes", "tensor", "via"]
+__all__ = [
+    "as_axis",
+    "axes_of",
+    "constant",
+    "is_array",
+    "known",
+    "pack",
+    "paired",
+    "public",
+    "rank_of",
+    "require_dense",
+    "sizes",
+    "tensor",
+    "via",
+]
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
@@ -26,17 +40,59 @@ def public(function: Function) -> Function:
 
 def is_array(x: Any) -> bool:
     """Tell whether an argument is an array rather than a Python scalar."""
-    return isinstance(x, (tf.Tensor, tf.Variable))
+    return bool(tf.is_tensor(x))  # tensors, variables, and those of Keras
 
 
 def tensor(x: Any) -> Any:
-    """Read a variable; leave a tensor as it is."""
-    return x if isinstance(x, tf.Tensor) else tf.convert_to_tensor(x)
+    """Read a variable; leave a tensor as it is.
+
+    Raises
+    ------
+    TypeError
+        If it is ragged, sparse, or a list of rows.
+    """
+    if isinstance(x, tf.Tensor):
+        return x
+    require_dense("x", x)
+    return tf.convert_to_tensor(x)
+
+
+def require_dense(name: str, x: Any) -> None:
+    """Refuse what TensorFlow counts as a tensor and is none.
+
+    Raises
+    ------
+    TypeError
+        If it is ragged, sparse, or a list of rows.
+    """
+    cures = {
+        tf.RaggedTensor: ".to_tensor()",
+        tf.SparseTensor: "tf.sparse.to_dense",
+        tf.IndexedSlices: "tf.convert_to_tensor",
+    }
+    for kind, cure in cures.items():
+        if isinstance(x, kind):
+            raise TypeError(message(f"{name} must be dense", f"Convert it first with {cure}.", type=kind.__name__))
 
 
 def constant(value: Any, dtype: Any) -> Any:
     """Make a constant. TensorFlow caches Python scalars, and returns 0.0 for -0.0; it does not cache NumPy's."""
     return tf.constant(np.asarray(value, dtype=dtype.as_numpy_dtype))
+
+
+def rank_of(x: Any) -> int:
+    """Return the number of axes.
+
+    Raises
+    ------
+    ValueError
+        If it is not known.
+    """
+    rank: int | None = x.shape.rank
+    if rank is None:
+        cure = "Trace with an input signature, [None, None] for a matrix."
+        raise ValueError(message("the rank must be known", cure, shape=x.shape))
+    return rank
 
 
 def sizes(x: Any) -> tuple[Any, ...]:
@@ -49,12 +105,7 @@ def sizes(x: Any) -> tuple[Any, ...]:
     ValueError
         If not even the rank is known.
     """
-    if x.shape.rank is None:
-        raise ValueError(
-            message(
-                "the rank must be known", "Trace with an input signature, [None, None] for a matrix.", shape=x.shape
-            )
-        )
+    rank_of(x)
     static = x.shape.as_list()
     if None not in static:
         return tuple(static)
@@ -88,7 +139,7 @@ def as_axis(axis: int, rank: int) -> int:
 
 def axes_of(x: Any, axis: int | Sequence[int] | None) -> list[int]:
     """Resolve one axis, several, or None for all of them."""
-    rank = x.shape.rank
+    rank = rank_of(x)
     if axis is None:
         return list(range(rank))
     several = axis if isinstance(axis, (tuple, list)) else (axis,)

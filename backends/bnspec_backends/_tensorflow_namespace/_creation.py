@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from bnspec.errors import message
 from bnspec_backends._tensorflow_namespace._common import constant, is_array, pack, public, sizes, tensor
+from bnspec_backends._tensorflow_namespace._dtypes import result_type
 
 __all__ = [
     "arange",
@@ -61,16 +62,22 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = N
             x = x if dtype in (None, x.dtype) else astype(x, dtype)
             return tf.identity(x) if copy or device else x
     if isinstance(obj, (list, tuple)) and any(map(is_array, _leaves(obj))):
+        dtype = dtype or result_type(*(tensor(leaf) if is_array(leaf) else leaf for leaf in _leaves(obj)))
         with _on(device):
             return tf.stack([asarray(item, dtype=dtype) for item in obj])
-    found = np.asarray(obj)
     if copy is False:
         raise ValueError(message("copy=False needs an array of TensorFlow", type=type(obj).__name__))
-    if dtype is None and not hasattr(obj, "dtype"):
-        python = {"b": builtins.bool, "i": int, "u": int, "f": float, "c": complex}[found.dtype.kind]
-        dtype = DEFAULTS[python]
+    found = np.asarray(obj)
+    python = {"b": builtins.bool, "i": int, "u": int, "f": float, "c": complex}.get(found.dtype.kind)
+    if hasattr(obj, "dtype"):
+        found = found if dtype is None else found.astype(dtype.as_numpy_dtype)
+    elif python is None and dtype is None:
+        raise TypeError(message("obj must be numbers, nested in sequences, or an array", type=type(obj).__name__))
+    else:
+        # NumPy refuses a Python integer that the dtype does not hold.
+        found = np.asarray(obj, dtype=(dtype or DEFAULTS[python or int]).as_numpy_dtype)
     with _on(device):
-        return tf.constant(found if dtype is None else found.astype(dtype.as_numpy_dtype))
+        return tf.constant(found)
 
 
 def _leaves(nested: Any) -> list[Any]:
@@ -99,6 +106,8 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
         dtype = DEFAULTS[float if floats else int]
     with _on(device):
         if not all(isinstance(value, (int, float)) for value in (start, stop, step)):
+            if any(is_array(value) and not value.dtype.is_integer for value in (start, stop, step)):
+                raise TypeError(message("arange takes tensors of integers only", start=start, stop=stop, step=step))
             return tf.cast(tf.range(*(tf.cast(value, tf.int64) for value in (start, stop, step))), dtype)
         count = builtins.max(0, math.ceil((stop - start) / step))
         steps = tf.range(tf.constant(count, tf.int64), dtype=tf.int64)

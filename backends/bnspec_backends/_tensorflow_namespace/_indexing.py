@@ -14,10 +14,11 @@ from bnspec_backends._tensorflow_namespace._common import (
     pack,
     paired,
     public,
+    rank_of,
     sizes,
     tensor,
 )
-from bnspec_backends._tensorflow_namespace._dtypes import result_type
+from bnspec_backends._tensorflow_namespace._creation import DEFAULTS
 from bnspec_backends._tensorflow_namespace._manipulation import broadcast_to
 
 __all__ = [
@@ -45,7 +46,7 @@ def _from_the_end(indices: Any, size: Any) -> Any:
 def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
     """Choose elements along an axis by a vector of indices."""
     x, indices = tensor(x), tf.cast(indices, tf.int64)
-    axis = as_axis(0 if axis is None else axis, x.shape.rank)
+    axis = as_axis(0 if axis is None else axis, rank_of(x))
     return tf.gather(x, _from_the_end(indices, sizes(x)[axis]), axis=axis)
 
 
@@ -53,7 +54,7 @@ def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
 def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
     """Choose elements along an axis, by indices of their own at each place of the other axes."""
     x, indices = tensor(x), tf.cast(indices, tf.int64)
-    rank = x.shape.rank
+    rank = rank_of(x)
     axis = as_axis(axis, rank)
     order = [*(each for each in range(rank) if each != axis), axis]
     x, indices = tf.transpose(x, order), tf.transpose(indices, order)
@@ -70,7 +71,8 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
 def where(condition: Any, x1: Any, x2: Any, /) -> Any:
     """Choose between two arrays, element by element."""
     if not (is_array(x1) or is_array(x2)):
-        dtype = result_type(tf.bool) if isinstance(x1, bool) else tf.float32
+        # The kind of a sum; a bool counts as a number beside one.
+        dtype = DEFAULTS[bool if isinstance(x1, bool) and isinstance(x2, bool) else type(x1 + x2)]
         return tf.where(condition, constant(x1, dtype), constant(x2, dtype))
     return tf.where(condition, *paired(x1, x2))
 
@@ -79,9 +81,14 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Any:
 def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
     """Return the indices that sort along an axis; always stable."""
     x = _sortable(tensor(x))
-    return tf.cast(
-        tf.argsort(x, axis=as_axis(axis, x.shape.rank), direction=_direction(descending), stable=True), tf.int64
-    )
+    axis, direction = as_axis(axis, rank_of(x)), _direction(descending)
+    if not x.dtype.is_floating:
+        return tf.cast(tf.argsort(x, axis=axis, direction=direction, stable=True), tf.int64)
+    # TensorFlow leaves numbers beside NaN unsorted: NaN is put last, by a second sort that is stable.
+    lost = tf.math.is_nan(x)
+    order = tf.argsort(tf.where(lost, tf.zeros_like(x), x), axis=axis, direction=direction, stable=True)
+    last = tf.argsort(tf.cast(take_along_axis(lost, order, axis=axis), tf.int32), axis=axis, stable=True)
+    return take_along_axis(tf.cast(order, tf.int64), last, axis=axis)
 
 
 @public
@@ -115,7 +122,7 @@ def argmin(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any
 
 def _extreme(function: Any, x: Any, axis: int | None, keepdims: bool) -> Any:
     x = _sortable(tensor(x))
-    rank = x.shape.rank
+    rank = rank_of(x)
     if axis is None:
         found = function(tf.reshape(x, (-1,)), axis=0, output_type=tf.int64)
         return tf.reshape(found, (1,) * rank) if keepdims else found
@@ -128,10 +135,10 @@ def _extreme(function: Any, x: Any, axis: int | None, keepdims: bool) -> Any:
 def nonzero(x: Any, /) -> tuple[Any, ...]:
     """Return the indices of the elements that are not zero, one array for each axis."""
     x = tensor(x)
-    if x.shape.rank == 0:
+    if rank_of(x) == 0:
         raise ValueError(message("x must have at least one axis", shape=()))
     found = tf.where(x if x.dtype == tf.bool else tf.not_equal(x, constant(0, x.dtype)))
-    return tuple(tf.unstack(found, num=x.shape.rank, axis=1))
+    return tuple(tf.unstack(found, num=rank_of(x), axis=1))
 
 
 @public

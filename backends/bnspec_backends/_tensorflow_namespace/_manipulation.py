@@ -12,6 +12,7 @@ from bnspec_backends._tensorflow_namespace._common import (
     axes_of,
     pack,
     public,
+    rank_of,
     sizes,
     tensor,
 )
@@ -80,7 +81,7 @@ def _common_shape(*arrays: Any) -> Any:
 def expand_dims(x: Any, /, axis: int) -> Any:
     """Insert an axis of size 1."""
     x = tensor(x)
-    return tf.expand_dims(x, as_axis(axis, x.shape.rank + 1))
+    return tf.expand_dims(x, as_axis(axis, rank_of(x) + 1))
 
 
 @public
@@ -111,7 +112,7 @@ def moveaxis(x: Any, source: Any, destination: Any, /) -> Any:
     """Move axes to other places."""
     x = tensor(x)
     origin, target = axes_of(x, source), axes_of(x, destination)
-    order = [axis for axis in range(x.shape.rank) if axis not in origin]
+    order = [axis for axis in range(rank_of(x)) if axis not in origin]
     for place, axis in sorted(zip(target, origin, strict=True)):
         order.insert(place, axis)
     return tf.transpose(x, order)
@@ -154,28 +155,28 @@ def concat(arrays: Any, /, *, axis: int | None = 0) -> Any:
     arrays = _together(arrays)
     if axis is None:
         arrays, axis = [tf.reshape(x, (-1,)) for x in arrays], 0
-    return tf.concat(arrays, as_axis(axis, arrays[0].shape.rank))
+    return tf.concat(arrays, as_axis(axis, rank_of(arrays[0])))
 
 
 @public
 def stack(arrays: Any, /, *, axis: int = 0) -> Any:
     """Join arrays along a new axis."""
     arrays = _together(arrays)
-    return tf.stack(arrays, as_axis(axis, arrays[0].shape.rank + 1))
+    return tf.stack(arrays, as_axis(axis, rank_of(arrays[0]) + 1))
 
 
 @public
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     """Take an array apart along an axis, whose size must be known."""
     x = tensor(x)
-    return tuple(tf.unstack(x, axis=as_axis(axis, x.shape.rank)))
+    return tuple(tf.unstack(x, axis=as_axis(axis, rank_of(x))))
 
 
 @public
 def tile(x: Any, repetitions: tuple[int, ...], /) -> Any:
     """Repeat the whole array along each axis."""
     x = tensor(x)
-    missing = len(repetitions) - x.shape.rank
+    missing = len(repetitions) - rank_of(x)
     repetitions = (1,) * -missing + tuple(repetitions)
     shape = (1,) * missing + sizes(x)
     x = tf.reshape(x, pack(shape))
@@ -188,5 +189,5 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
     x = tensor(x)
     if axis is None:
         x, axis = tf.reshape(x, (-1,)), 0
-    axis = as_axis(axis, x.shape.rank)
+    axis = as_axis(axis, rank_of(x))
     return tf.gather(x, tf.repeat(tf.range(sizes(x)[axis]), repeats), axis=axis)

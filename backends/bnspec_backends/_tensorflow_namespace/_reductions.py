@@ -15,6 +15,7 @@ from bnspec_backends._tensorflow_namespace._common import (
     floating,
     pack,
     public,
+    rank_of,
     sizes,
     tensor,
     via,
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 _any = Any
+_WIDER = {tf.float16: tf.float32, tf.bfloat16: tf.float32}
 _ORDERED = {tf.uint8: tf.int32, tf.uint16: tf.int32, tf.int8: tf.int32, tf.int16: tf.int32, tf.uint32: tf.int64}
 
 
@@ -70,7 +72,30 @@ def prod(x: _any, /, *, axis: _any = None, dtype: _any = None, keepdims: bool = 
     """Multiply up; small integers in 64 bits."""
     x = tensor(x)
     axes = axes_of(x, axis)
-    return _wrapping(lambda x: tf.reduce_prod(x, axes, keepdims), _accumulated(x, dtype))
+    x = _accumulated(x, dtype)
+    if not x.dtype.is_floating:
+        return _wrapping(lambda x: tf.reduce_prod(x, axes, keepdims), x)
+    kept = [axis for axis in range(rank_of(x)) if axis not in axes]
+    shape = sizes(x)
+    count = product_of([shape[axis] for axis in axes])
+    rows = tf.reshape(tf.transpose(x, [*kept, *axes]), pack([*(shape[axis] for axis in kept), count]))
+    y = _product(rows)
+    return tf.reshape(y, pack(1 if axis in axes else size for axis, size in enumerate(shape))) if keepdims else y
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _product(rows: _any) -> _any:
+    """Multiply along the last axis. TensorFlow's own derivative has no second one where an element is zero."""
+
+    def gradient(upstream: _any) -> _any:
+        last = rank_of(rows) - 1
+        one = tf.ones_like(rows[..., :1])
+        before = tf.concat([one, _cumprod(rows, last)[..., :-1]], axis=-1)[..., : sizes(rows)[-1]]
+        behind = tf.reverse(_cumprod(tf.reverse(rows, [last]), last), [last])
+        after = tf.concat([behind[..., 1:], one], axis=-1)[..., : sizes(rows)[-1]]
+        return upstream[..., None] * before * after
+
+    return tf.reduce_prod(rows, axis=-1), gradient
 
 
 @public
@@ -107,13 +132,17 @@ def mean(x: _any, /, *, axis: _any = None, keepdims: bool = False) -> _any:
     """Return the mean, NaN of nothing."""
     x = floating(x)
     axes = axes_of(x, axis)
-    return tf.reduce_sum(x, axes, keepdims) / tf.cast(_count(x, axes), x.dtype)
+    wide = tf.cast(x, _WIDER.get(x.dtype, x.dtype))
+    return tf.cast(tf.reduce_sum(wide, axes, keepdims) / tf.cast(_count(wide, axes), wide.dtype), x.dtype)
 
 
 @public
 def var(x: _any, /, *, axis: _any = None, correction: float = 0.0, keepdims: bool = False) -> _any:
     """Return the variance; NaN or infinite where nothing is left after the correction."""
     x = floating(x)
+    if x.dtype in _WIDER:
+        wide = var(tf.cast(x, _WIDER[x.dtype]), axis=axis, correction=correction, keepdims=keepdims)
+        return tf.cast(wide, x.dtype)
     axes = axes_of(x, axis)
     count = _count(x, axes)
     deviation = x - tf.reduce_sum(x, axes, keepdims=True) / count
@@ -159,7 +188,7 @@ def cumulative_prod(x: _any, /, *, axis: int | None = None, dtype: _any = None, 
 
 def _cumulative(function: _any, initial: int, x: _any, axis: int | None, dtype: _any, include_initial: bool) -> _any:
     x = tensor(x)
-    axis = as_axis(0 if axis is None else axis, x.shape.rank)
+    axis = as_axis(0 if axis is None else axis, rank_of(x))
     y = _wrapping(lambda x: function(x, axis), _accumulated(x, dtype))
     if not include_initial:
         return y
@@ -188,7 +217,7 @@ def _cumprod_gradient(x: _any, upstream: _any, axis: int) -> _any:
     With P the exclusive product up to i, it is P_i r_i, r_i = upstream_i + x_{i+1} r_{i+1}: the recurrence is solved
     by doubling, so that it needs log2(n) steps and no loop that depends on the values.
     """
-    last = x.shape.rank - 1
+    last = rank_of(x) - 1
     order = [*(each for each in range(last + 1) if each != axis), axis]
     back = sorted(range(last + 1), key=order.__getitem__)
     x, upstream = tf.transpose(x, order), tf.transpose(upstream, order)
@@ -214,11 +243,11 @@ def _cumprod_gradient(x: _any, upstream: _any, axis: int) -> _any:
 def diff(x: _any, /, *, axis: int = -1, n: int = 1, prepend: _any = None, append: _any = None) -> _any:
     """Subtract neighbours along an axis, `n` times."""
     x = tensor(x)
-    axis = as_axis(axis, x.shape.rank)
+    axis = as_axis(axis, rank_of(x))
     parts = [part for part in (prepend, x, append) if part is not None]
     if len(parts) > 1:
         x = concat(parts, axis=axis)
-    order = [*(each for each in range(x.shape.rank) if each != axis), axis]
+    order = [*(each for each in range(rank_of(x)) if each != axis), axis]
     x = tf.transpose(x, order)
     for _ in range(n):
         x = tf.subtract(x[..., 1:], x[..., :-1])

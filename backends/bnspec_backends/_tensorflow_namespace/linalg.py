@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from bnspec.arrays import fits
 from bnspec.errors import message
-from bnspec_backends._tensorflow_namespace._common import axes_of, floating, paired, public, tensor
+from bnspec_backends._tensorflow_namespace._common import axes_of, floating, paired, public, rank_of, tensor
 from bnspec_backends._tensorflow_namespace._dtypes import kind_of
 
 __all__ = ["matmul", "matrix_transpose", "slogdet", "tensordot", "vecdot"]
@@ -36,9 +36,9 @@ def _wide(x1: Any, x2: Any) -> tuple[Any, Any, Any]:
 def matmul(x1: Any, x2: Any, /) -> Any:
     """Multiply matrices, or vectors with them."""
     x1, x2, back = _wide(x1, x2)
-    if 0 in (x1.shape.rank, x2.shape.rank):
+    if 0 in (rank_of(x1), rank_of(x2)):
         raise ValueError(message("the arguments of matmul must have at least one axis", x1=x1.shape, x2=x2.shape))
-    row, column = x1.shape.rank == 1, x2.shape.rank == 1
+    row, column = rank_of(x1) == 1, rank_of(x2) == 1
     y = tf.matmul(x1[None, :] if row else x1, x2[:, None] if column else x2)
     if column:
         y = y[..., 0]

@@ -197,8 +197,10 @@ def evaluation_gradients(
     mean_error = slope * product_error(beta, beta_error, part.inverse_error, 3, u)
     variance_error = slope * part.inverse * 0.5 * product_error(gamma_gradient, gamma_error, twice, 6, u)
     none = np.zeros_like(x_error)
-    errors = (error + form.tiny for error in (gamma_error, beta_error, mean_error, variance_error))
-    return GradientErrors(x_error, *errors, (none, none))
+    tiny = form.tiny
+    return GradientErrors(
+        x_error, gamma_error + tiny, beta_error + tiny, mean_error + tiny, variance_error + tiny, (none, none)
+    )
 
 
 def second_derivative(
