@@ -268,8 +268,9 @@ def _without(terms: Any, deleted: Any, xp: Any) -> Any:
     The others stay, because the derivative by a weight needs the term also where the weight is 0.
     """
     limit = 2.0**511 if dtype_name(terms.dtype) == "float64" else 2.0**63
-    harmless = xp.abs(terms) <= limit  # NaN is not
-    return xp.where(xp.logical_and(deleted, xp.logical_not(harmless)), xp.zeros_like(terms), terms)
+    # Not the contrary of <=: TensorFlow's graph optimizer makes > of it, which NaN is not either.
+    kept = xp.logical_or(xp.logical_not(deleted), xp.abs(terms) <= limit)
+    return xp.where(kept, terms, xp.zeros_like(terms))
 
 
 def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:

@@ -92,6 +92,17 @@ class Weighting(NamedTuple):
         scale = self.inverse if gamma is None else gamma * self.inverse
         terms = -(scale * (beta_sum * normalized + gamma_sum * (normalized * normalized - share) * 0.5))
         terms = xp.where(self.lost, xp.full_like(terms, float("nan")), terms)
-        sizes = sizes_of(self.weights)
-        spread = tuple(axis for axis, size in enumerate(sizes) if is_known(size) and size == 1)
-        return xp.reshape(blocked_sum(to_rows(terms, spread, xp), xp), sizes) if spread else terms
+        return self._gathered(terms, xp)
+
+    def _gathered(self, terms: Any, xp: Any) -> Any:
+        """Sum over the axes along which the weights are broadcast.
+
+        An axis of size s on which the weights have w, 1 or s, is laid out as (w, s / w), which needs not be known.
+        """
+        given, shape, spread = sizes_of(self.weights), [], []
+        for size, whole in zip(given, sizes_of(terms), strict=True):
+            shape.append(size)
+            if not is_known(size) or size != whole:
+                spread.append(len(shape))
+                shape.append(whole if is_known(size) and size == 1 else whole // xp.maximum(size, 1))
+        return blocked_sum(to_rows(xp.reshape(terms, tuple(shape)), tuple(spread), xp), xp) if spread else terms

@@ -98,7 +98,7 @@ class Sound:
         dx = self.slope(inverse) * (dy - self.taken(frequencies) * (even + unit * odd))
         dw = -self.gamma * (even * unit + odd * self.bent(unit, variance * inverse * inverse))
         spread = tuple(axis for axis, size in enumerate(weights.shape) if size == 1)
-        by_weights = dw.sum(axis=spread, keepdims=True)
+        by_weights = dw.sum(axis=spread, keepdims=True).astype(weights.dtype)
         return {"x": dx.astype(x.dtype), "weights": by_weights, **self.parameter_gradients(dy, unit)}
 
     def autodiff(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
