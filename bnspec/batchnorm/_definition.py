@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -23,10 +24,11 @@ from bnspec.arrays import (
 )
 from bnspec.batchnorm._averages import cumulative_average, exponential_average
 from bnspec.batchnorm._layout import Layout
-from bnspec.batchnorm._moments import Moments
+from bnspec.batchnorm._moments import Moments, require_weights
 from bnspec.batchnorm._normalize import inverse_deviation, normalize, require_epsilon
 from bnspec.batchnorm._pullback import Gradients, evaluation_pullback, training_pullback
 from bnspec.batchnorm._values import Params, State, take
+from bnspec.batchnorm._weighting import Weighting
 from bnspec.conventions import KERAS, Convention
 from bnspec.errors import message
 
@@ -156,7 +158,7 @@ class BatchNorm:
         state = State(filled(xp.zeros, shape, dtype), filled(xp.ones, shape, dtype), filled(xp.zeros, (), xp.int32))
         return params, state
 
-    def apply(self, params: Params, state: State, x: Any, *, training: bool) -> tuple[Any, State]:
+    def apply(self, params: Params, state: State, x: Any, *, training: bool, weights: Any = None) -> tuple[Any, State]:
         """Normalize.
 
         Parameters
@@ -170,6 +172,10 @@ class BatchNorm:
         training : bool
             True normalizes by the batch's mean and population variance and updates the averages; False
             normalizes by the averages.
+        weights : array, real floating, optional
+            Non-negative frequency weights of x's rank, broadcastable to S. In training the statistics are those of
+            each element repeated so many times: 0 deletes it, NaN included, and fractions count as fractions. In
+            evaluation they change nothing.
 
         Returns
         -------
@@ -190,24 +196,25 @@ class BatchNorm:
         Notes
         -----
         With N = 0, y is empty, and the averages stay as they are whatever the convention. With N = 1 in
-        training, the variance is 0 and y is beta, or the convention raises. Where variance and epsilon are both
+        training, the variance is 0 and y is beta, or the convention raises. A channel whose weights are all 0 keeps
+        its averages, and is normalized by mean and variance 0. Where variance and epsilon are both
         0, y is NaN. Sums are formed in float32 or float64: where the sum of a channel or of its squared deviations
         overflows that, the channel's statistics are not finite. No gradient passes the new state.
 
         Where N is not known before the call runs, as in a ``tf.function`` with unknown dimensions, no convention
         can refuse N = 1: all of them give beta.
         """
-        y, state, _ = self.vjp(params, state, x, training=training)
+        y, state, _ = self.vjp(params, state, x, training=training, weights=weights)
         return y, state
 
     def vjp(
-        self, params: Params, state: State, x: Any, *, training: bool
+        self, params: Params, state: State, x: Any, *, training: bool, weights: Any = None
     ) -> tuple[Any, State, Callable[[Any], Gradients]]:
         """Normalize, and return the vector-Jacobian product of the output.
 
         Parameters
         ----------
-        params, state, x, training
+        params, state, x, training, weights
             As of :meth:`apply`.
 
         Returns
@@ -219,7 +226,8 @@ class BatchNorm:
         pullback : callable
             Maps a cotangent of y, an array of its shape and dtype, to :class:`Gradients`. In training the
             derivative runs through the batch's mean and variance; in evaluation the averages are given, and
-            have gradients of their own.
+            have gradients of their own. An element that is deleted and not finite has the gradient 0, and its
+            weight the gradient NaN; its cotangent must be 0.
 
         Raises
         ------
@@ -240,16 +248,17 @@ class BatchNorm:
             "moving_mean": state.moving_mean,
             "moving_variance": state.moving_variance,
         }
-        xp = common_namespace(**arrays, num_batches=state.num_batches)
-        require_real_floating(**arrays)
+        xp = common_namespace(**arrays, num_batches=state.num_batches, weights=weights)
+        require_real_floating(**arrays, weights=weights)
         layout = Layout.of(sizes_of(x), cast("int | tuple[int, ...]", self.axis))
         epsilon = cast("float", self.epsilon)
         self._require_parameters(arrays, state, layout)
-        dtype = accumulation_dtype(xp, *arrays.values())
+        dtype = accumulation_dtype(xp, *arrays.values(), weights)
         wide = xp.astype(x, dtype)
         gamma, beta, moving_mean, moving_variance = (
             None if p is None else layout.spread(xp.astype(p, dtype), xp) for p in list(arrays.values())[1:]
         )
+        differentiate: Callable[..., Gradients]
         if training:
             if is_known(layout.count) and layout.count == 1 and self.convention.one_element == "raise":
                 raise ValueError(
@@ -260,17 +269,27 @@ class BatchNorm:
                         axis=self.axis,
                     )
                 )
-            batch = Moments.of(wide, layout.reduced)
+            batch = Moments.of(wide, layout.reduced, weights)
+            weighting = None if weights is None else Weighting.of(weights, wide, batch.weight, layout, xp)
+            variance = layout.spread(batch.population_variance(), xp)
             hi, lo = (layout.spread(part, xp) for part in (batch.mean_hi, batch.mean_lo))
-            centred = (wide - hi) - lo
-            inverse = inverse_deviation(layout.spread(batch.variance(), xp), epsilon, xp)
-            state = self._update(state, batch, layout, xp)
-            differentiate = training_pullback
+            # No framework's own derivative may pass what is deleted and not finite.
+            given = wide if weighting is None else xp.where(weighting.lost, hi, wide)
+            centred = (given - hi) - lo
+            inverse = inverse_deviation(variance, epsilon, xp)
+            state = self._update(state, batch, weights is not None or not is_known(layout.count), layout, xp)
+            differentiate = partial(training_pullback, weighting=weighting, variance=variance)
         else:
+            weighting = None
+            if weights is not None:
+                require_weights(shape_of(weights), shape_of(x))
             centred = wide - moving_mean
             inverse = inverse_deviation(moving_variance, epsilon, xp)
             differentiate = evaluation_pullback
-        y = xp.astype(normalize(centred, inverse, gamma, beta), x.dtype)
+        y = normalize(centred, inverse, gamma, beta)
+        if weighting is not None:
+            y = xp.where(weighting.lost, xp.full_like(y, float("nan")), y)
+        y = xp.astype(y, x.dtype)
 
         def pullback(cotangent: Any) -> Gradients:
             common_namespace(y=y, cotangent=cotangent)
@@ -282,12 +301,19 @@ class BatchNorm:
             wide_cotangent = xp.astype(cotangent, dtype)
             if None in shape_of(cotangent):
                 wide_cotangent = xp.reshape(wide_cotangent, layout.shape)  # what does not fit fails when the call runs
-            return _fit(differentiate(wide_cotangent, centred, inverse, gamma, layout, xp), arrays, xp)
+            found = differentiate(wide_cotangent, centred, inverse, gamma, layout, xp)
+            if weights is not None and not training:
+                found = found._replace(weights=xp.zeros_like(weights))
+            return _fit(found, {**arrays, "weights": weights}, xp)
 
         return y, state, pullback
 
-    def _update(self, state: State, batch: Moments, layout: Layout, xp: Any) -> State:
-        """Return the state after a training batch; without elements, the averages are the same arrays."""
+    def _update(self, state: State, batch: Moments, sparse: bool, layout: Layout, xp: Any) -> State:
+        """Return the state after a training batch; a channel without elements keeps its averages.
+
+        `sparse` says that there may be such channels. In a batch that is known to be empty all are, and the averages
+        are the same arrays.
+        """
         counted = self.convention.empty_batch == "count"
         number = state.num_batches + 1
         if is_known(layout.count) and layout.count == 0:
@@ -296,6 +322,7 @@ class BatchNorm:
         bessel = self.convention.running_variance == "bessel"
         correction = xp.astype(batch.weight > 1, batch.weight.dtype) if bessel else 0.0
         found = {"moving_mean": batch.mean, "moving_variance": batch.variance(correction)}
+        present = xp.reshape(batch.weight > 0, layout.parameter_shape)
         after = {}
         for name, value in found.items():
             old = getattr(state, name)
@@ -305,11 +332,11 @@ class BatchNorm:
                 average = cumulative_average(wide, new, xp.astype(number, dtype))
             else:
                 average = exponential_average(wide, new, cast("float", self.momentum), self.convention.momentum_weighs)
-            if not is_known(layout.count):
-                average = xp.where(layout.count > 0, average, wide)
+            if sparse:
+                average = xp.where(present, average, wide)
             after[name] = detached(xp.astype(average, old.dtype))
-        if not is_known(layout.count) and not counted:
-            number = xp.where(layout.count > 0, number, state.num_batches)
+        if sparse and not counted:
+            number = xp.where(xp.any(present), number, state.num_batches)
         return State(**after, num_batches=number)
 
     def _require_parameters(self, arrays: dict[str, Any], state: State, layout: Layout) -> None:

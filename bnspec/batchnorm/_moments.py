@@ -10,6 +10,7 @@ from bnspec.arrays import (
     as_divisor,
     blocked_sum,
     common_namespace,
+    dtype_name,
     fits,
     is_known,
     reduced_count,
@@ -25,7 +26,7 @@ from bnspec.errors import message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Moments", "moments", "weighted_moments"]
+__all__ = ["Moments", "moments", "require_weights", "weighted_moments"]
 
 
 class Moments(NamedTuple):
@@ -99,10 +100,10 @@ class Moments(NamedTuple):
         if weights is None:
             frequencies, divisor = None, as_divisor(count, dtype, xp)
         else:
-            _require_broadcastable("weights", shape_of(weights), shape_of(x))
+            require_weights(shape_of(weights), shape_of(x))
             frequencies = to_rows(xp.broadcast_to(xp.astype(weights, dtype), shape), reduced, xp)
-            # A product with zero would let NaN and infinity through.
-            rows = xp.where(frequencies == 0, xp.zeros_like(rows), rows)
+            deleted = frequencies == 0
+            rows = _without(rows, deleted, xp)
             weight = blocked_sum(frequencies, xp)
             divisor = xp.where(weight == 0, xp.ones_like(weight), weight)
 
@@ -113,6 +114,8 @@ class Moments(NamedTuple):
         if weights is None:
             weight = xp.full_like(hi, float(count)) if is_known(count) else xp.zeros_like(hi) + xp.astype(count, dtype)
         residual = rows - hi
+        if frequencies is not None:
+            residual = _without(residual, deleted, xp)
         lo = settled(total(residual) / divisor, xp)
         deviation = residual - lo
         left = total(deviation)
@@ -151,6 +154,11 @@ class Moments(NamedTuple):
             xp.where(first, other.mean_lo, self.mean_lo + lost),
             xp.where(first, other.m2, m2),
         )
+
+    def population_variance(self) -> Any:
+        """Return the population's variance, 0 where the weight is 0: array, shape K."""
+        xp = common_namespace(weight=self.weight)
+        return self.m2 / xp.where(self.weight == 0, xp.ones_like(self.weight), self.weight)
 
     @property
     def mean(self) -> Any:
@@ -254,6 +262,17 @@ def _mean_and_variance(x: Any, axes: int | Sequence[int], weights: Any, keepdims
     return mean, variance
 
 
+def _without(terms: Any, deleted: Any, xp: Any) -> Any:
+    """Put 0 in the place of deleted terms whose square, times the weight 0, would be NaN.
+
+    The others stay, because the derivative by a weight needs the term also where the weight is 0.
+    """
+    limit = 2.0**511 if dtype_name(terms.dtype) == "float64" else 2.0**63
+    # Not the contrary of <=: TensorFlow's graph optimizer makes > of it, which NaN is not either.
+    kept = xp.logical_or(xp.logical_not(deleted), xp.abs(terms) <= limit)
+    return xp.where(kept, terms, xp.zeros_like(terms))
+
+
 def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     """Add exactly: a + b = sum + lost (Knuth 1969), for any two floats that do not overflow."""
     total = a + b
@@ -261,9 +280,21 @@ def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     return total, (a - (total - virtual)) + (b - virtual)
 
 
-def _require_broadcastable(name: str, given: tuple[Any, ...], shape: tuple[Any, ...]) -> None:
+def require_weights(given: tuple[Any, ...], shape: tuple[Any, ...]) -> None:
+    """Require weights that lie against an input.
+
+    Parameters
+    ----------
+    given, shape : tuple of int or None
+        The shapes of the weights and of the input.
+
+    Raises
+    ------
+    ValueError
+        If the ranks differ, or an axis has neither the input's size nor 1.
+    """
     wanted = tuple(1 if w == 1 else s for w, s in zip(given, shape, strict=False))
     if len(given) != len(shape) or not fits(given, wanted):
         raise ValueError(
-            message(f"{name} must have the rank of x and on each axis its size or 1", x=shape, **{name: given})
+            message("weights must have the rank of x and on each axis its size or 1", x=shape, weights=given)
         )

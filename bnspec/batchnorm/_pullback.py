@@ -9,6 +9,7 @@ from bnspec.batchnorm._normalize import slope
 
 if TYPE_CHECKING:
     from bnspec.batchnorm._layout import Layout
+    from bnspec.batchnorm._weighting import Weighting
 
 __all__ = ["Gradients", "evaluation_pullback", "training_pullback"]
 
@@ -24,6 +25,8 @@ class Gradients(NamedTuple):
         Those of the parameters; None where there is no such parameter.
     moving_mean, moving_variance : array, shape K
         Those of the running averages that were given: zero in training.
+    weights : array, or None
+        That of the frequency weights, shaped as they are: zero in evaluation, None where there are none.
     """
 
     x: Any
@@ -31,9 +34,19 @@ class Gradients(NamedTuple):
     beta: Any
     moving_mean: Any
     moving_variance: Any
+    weights: Any = None
 
 
-def training_pullback(cotangent: Any, centred: Any, inverse: Any, gamma: Any, layout: Layout, xp: Any) -> Gradients:
+def training_pullback(
+    cotangent: Any,
+    centred: Any,
+    inverse: Any,
+    gamma: Any,
+    layout: Layout,
+    xp: Any,
+    weighting: Weighting | None = None,
+    variance: Any = None,
+) -> Gradients:
     """Differentiate through the batch's mean and population variance.
 
     Parameters
@@ -50,6 +63,10 @@ def training_pullback(cotangent: Any, centred: Any, inverse: Any, gamma: Any, la
         What is averaged.
     xp : namespace
         The namespace of the arrays.
+    weighting : Weighting, optional
+        The frequency weights.
+    variance : array, of the broadcast shape, optional
+        The variance of the batch; needed with weights.
 
     Returns
     -------
@@ -58,19 +75,29 @@ def training_pullback(cotangent: Any, centred: Any, inverse: Any, gamma: Any, la
 
     Notes
     -----
-    With x' = centred * inverse: dx = gamma inverse (dy - mean(dy) - x' mean(dy x')).
+    With x' = centred * inverse: dx = gamma inverse (dy - w sum(dy) / W - w x' sum(dy x') / W), where without weights
+    w = 1 and W = N.
 
     References
     ----------
     .. [1] Ioffe and Szegedy (2015), section 3, with the sums collected.
     """
     normalized = centred * inverse
-    count = as_divisor(layout.count, cotangent.dtype, xp)
     beta_gradient = layout.total(cotangent, xp)
     gamma_gradient = layout.total(cotangent * normalized, xp)
-    projected = (cotangent - beta_gradient / count) - normalized * (gamma_gradient / count)
+    if weighting is None:
+        count = as_divisor(layout.count, cotangent.dtype, xp)
+        even, odd = beta_gradient / count, gamma_gradient / count
+        weights_gradient = None
+    else:
+        even, odd = (
+            weighting.frequencies * (gradient / weighting.total) for gradient in (beta_gradient, gamma_gradient)
+        )
+        share = variance * inverse * inverse
+        weights_gradient = weighting.gradient(normalized, beta_gradient, gamma_gradient, gamma, share, xp)
+    projected = (cotangent - even) - normalized * odd
     none = xp.zeros_like(inverse)
-    return Gradients(projected * slope(inverse, gamma), gamma_gradient, beta_gradient, none, none)
+    return Gradients(projected * slope(inverse, gamma), gamma_gradient, beta_gradient, none, none, weights_gradient)
 
 
 def evaluation_pullback(cotangent: Any, centred: Any, inverse: Any, gamma: Any, layout: Layout, xp: Any) -> Gradients:

@@ -41,6 +41,8 @@ CAPABILITIES = {
     "hessian_vector_product": "Layer.hessian_vector_product",
     "autodiff": "Layer.autodiff: gradients by a framework's automatic differentiation",
     "compile": "Layer.compile",
+    "weighted": "Layer.weighted: training with frequency weights",
+    "weighted_gradients": "Layer.weighted_gradients",
     "moments": "Adapter.moments",
     "weighted_moments": "Adapter.weighted_moments",
     "batch_normalization": "Adapter.batch_normalization",
@@ -48,7 +50,7 @@ CAPABILITIES = {
 """What an adapter may be unable to do, by the name under which its ``gaps`` declare it."""
 
 # Methods that need not be there; where one is missing, that is the declaration.
-_OPTIONAL_OF_LAYER = ("gradients", "autodiff", "hessian_vector_product", "compile")
+_OPTIONAL_OF_LAYER = ("gradients", "autodiff", "hessian_vector_product", "compile", "weighted", "weighted_gradients")
 _OPTIONAL_OF_ADAPTER = ("moments", "weighted_moments", "batch_normalization")
 
 
@@ -92,11 +94,13 @@ class Config:
 class Layer(Protocol):
     """One batch normalization with its state. Arrays are NumPy's on both sides.
 
-    Four more methods are optional: ``gradients(x, cotangent, training)`` returns a mapping from ``"x"``,
+    Six more methods are optional: ``gradients(x, cotangent, training)`` returns a mapping from ``"x"``,
     ``"gamma"``, ``"beta"``, and in evaluation ``"moving_mean"`` and ``"moving_variance"``, as far as it has
     them, to gradients; ``autodiff``, the same by a framework's own differentiation;
     ``hessian_vector_product(x, cotangent, tangent)`` differentiates the gradient of x in training along a
-    tangent; ``compile()`` returns a Layer that does the same under a compiler.
+    tangent; ``compile()`` returns a Layer that does the same under a compiler; ``weighted(x, weights)`` is a call in
+    training with frequency weights of x's rank that broadcast to x; ``weighted_gradients(x, cotangent, weights)``
+    returns gradients as ``gradients`` does, and that of ``"weights"`` if it has it.
     """
 
     def load(

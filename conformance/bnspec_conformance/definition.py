@@ -112,6 +112,29 @@ class DefinitionLayer:
             out: np.ndarray[Any, Any] = receive(self.backend, y)
             return out
 
+    def weighted(self, x: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the output in training with frequency weights, and keep the new state."""
+
+        def apply(params: Any, state: Any, x: Any, weights: Any) -> Any:
+            return self.spec.apply(params, state, x, training=True, weights=weights)
+
+        with self.backend.context():
+            y, state = self._purely(self.run(apply), send(self.backend, x), send(self.backend, weights))
+            self.state = bnspec.State(*state)
+            out: np.ndarray[Any, Any] = receive(self.backend, y)
+            return out
+
+    def weighted_gradients(self, x: Any, cotangent: Any, weights: Any) -> dict[str, Any]:
+        """Return the gradients of ``BatchNorm.vjp`` in training with frequency weights."""
+
+        def backward(params: Any, state: Any, x: Any, cotangent: Any, weights: Any) -> Any:
+            _, _, pullback = self.spec.vjp(params, state, x, training=True, weights=weights)
+            return pullback(cotangent)
+
+        with self.backend.context():
+            given = [send(self.backend, array) for array in (x, cotangent, weights)]
+            return self._named(self._purely(self.run(backward), *given))
+
     def read(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return the running statistics."""
         with self.backend.context():
@@ -134,8 +157,7 @@ class DefinitionLayer:
             return pullback(cotangent)
 
         with self.backend.context():
-            found = self._purely(self.run(backward), send(self.backend, x), send(self.backend, cotangent))._asdict()
-            return {name: receive(self.backend, value) for name, value in found.items() if value is not None}
+            return self._named(self._purely(self.run(backward), send(self.backend, x), send(self.backend, cotangent)))
 
     def autodiff(self, x: Any, cotangent: Any, training: bool) -> dict[str, Any]:
         """Return the gradients of the framework's own differentiation of ``BatchNorm.apply``."""
@@ -183,12 +205,16 @@ class DefinitionLayer:
             return self.backend.value_and_grad(self.run(function))  # type: ignore[no-any-return]
         return self.run(self.backend.value_and_grad(function))
 
-    def _purely(self, function: Callable[..., Any], x: Any, *cotangent: Any) -> Any:
-        """Call with parameters, state and input, and fail if the call changed any of them."""
-        given = (*self.params, *self.state, x, *cotangent)
-        names = (*self.params._fields, *self.state._fields, "x", "the cotangent")[: len(given)]
+    def _named(self, gradients: Any) -> dict[str, Any]:
+        found = gradients._asdict()
+        return {name: receive(self.backend, value) for name, value in found.items() if value is not None}
+
+    def _purely(self, function: Callable[..., Any], *arrays: Any) -> Any:
+        """Call with parameters, state and arrays, and fail if the call changed any of them."""
+        given = (*self.params, *self.state, *arrays)
+        names = (*self.params._fields, *self.state._fields, *(f"argument {n}" for n in range(3, 3 + len(arrays))))
         before = receive(self.backend, given)
-        result = function(self.params, self.state, x, *cotangent)
+        result = function(self.params, self.state, *arrays)
         after = receive(self.backend, given)
         for name, old, new in zip(names, before, after, strict=True):
             if old is not None and old.tobytes() != new.tobytes():

@@ -54,7 +54,8 @@ def trajectory(case: Case, convention: Convention, grade: bounds.Grade) -> tuple
         One for each training batch, then one for the evaluation batch. The error of the state is carried
         from step to step, and into the evaluation.
     """
-    batches = [*((x, True) for x in case.training), (case.evaluation, False)]
+    batches = [*((x, True, weights) for x, weights in zip(case.training, case.weights, strict=True))]
+    batches.append((case.evaluation, False, None))
     found = oracle.trajectory(
         batches,
         axis=case.axis,
@@ -71,19 +72,21 @@ def trajectory(case: Case, convention: Convention, grade: bounds.Grade) -> tuple
     averages = [case.moving_mean.astype(np.float64).reshape(-1), case.moving_variance.astype(np.float64).reshape(-1)]
     errors = [np.zeros_like(averages[0]), np.zeros_like(averages[1])]
     steps = []
-    for (x, training), step in zip(batches, found, strict=True):
+    for (x, training, weights), step in zip(batches, found, strict=True):
         rows = to_rows(x, case.axis)
+        frequencies = _frequencies(weights, x, case)
         moves = training and len(rows) > 0
         if moves:
             assert step.mean is not None  # noqa: S101 - narrows the type: the batch is not empty
             assert step.variance is not None  # noqa: S101
-            given = bounds.batch_statistics(rows, _flat(step.mean), _flat(step.variance), grade, form)
+            given = bounds.weighted_statistics(rows, frequencies, _flat(step.mean), _flat(step.variance), grade, form)
         else:
             given = bounds.Statistics(averages[0], averages[1], errors[0], errors[1], np.zeros_like(errors[0]))
         bound = bounds.normalized(rows, given, case.epsilon, gamma, beta, form, out)
         if moves:
             share = 1.0 / step.state.num_batches if case.take is None else case.take
-            bessel = len(rows) / max(len(rows) - 1, 1) if convention.running_variance == "bessel" else 1.0
+            total = frequencies.sum(axis=0)
+            bessel = total / np.where(total > 1, total - 1, total) if convention.running_variance == "bessel" else 1.0
             batch = (given.mean, bessel * given.variance)
             batch_errors = (
                 bounds.rounded(given.mean_error, batch[0], form),
@@ -134,14 +137,16 @@ def gradients(case: Case, training: bool, grade: bounds.Grade, chained: bool = F
         moving_mean=case.moving_mean,
         moving_variance=case.moving_variance,
         training=training,
+        weights=case.weights[-1] if training else None,
     )
     form, out = _formats(case)
     gamma, _ = _affine(case)
     rows, cotangent = to_rows(x, case.axis), to_rows(case.cotangent, case.axis)
+    frequencies = _frequencies(case.weights[-1], x, case)
     if training:
         given = _batch(case, rows, grade)
         limit = bounds.training_gradients(
-            rows, cotangent, given, case.epsilon, gamma, grade, form, out, chained=chained
+            rows, cotangent, given, case.epsilon, gamma, grade, form, out, chained=chained, weights=frequencies
         )
     else:
         mean, variance = (to_rows(v, tuple(range(v.ndim)))[0] for v in (case.moving_mean, case.moving_variance))
@@ -152,6 +157,8 @@ def gradients(case: Case, training: bool, grade: bounds.Grade, chained: bool = F
     expected = {"x": Expected(exact.x, from_rows(limit.x, x.shape, case.axis))}
     for name in ("gamma", "beta", "moving_mean", "moving_variance"):
         expected[name] = Expected(getattr(exact, name), getattr(limit, name).reshape(case.parameter_shape))
+    if training and exact.weights is not None:
+        expected["weights"] = Expected(exact.weights, _gathered(limit, case))
     return expected
 
 
@@ -187,8 +194,25 @@ def _batch(case: Case, rows: Array, grade: bounds.Grade) -> bounds.Statistics:
     x = case.training[-1]
     if not len(rows):
         return bounds.exact_statistics(*np.zeros((2, rows.shape[1])))
-    batch = oracle.moments(x, tuple(a for a in range(x.ndim) if a not in case.axis))
-    return bounds.batch_statistics(rows, _flat(batch.mean), _flat(batch.variance), grade, _formats(case)[0])
+    weights = case.weights[-1]
+    batch = oracle.moments(x, tuple(a for a in range(x.ndim) if a not in case.axis), weights)
+    frequencies = _frequencies(weights, x, case)
+    form, _ = _formats(case)
+    return bounds.weighted_statistics(rows, frequencies, _flat(batch.mean), _flat(batch.variance), grade, form)
+
+
+def _frequencies(weights: Array | None, x: Array, case: Case) -> Array:
+    """Lay weights out as rows; ones where there are none."""
+    return to_rows(np.ones(x.shape) if weights is None else np.broadcast_to(weights, x.shape), case.axis)
+
+
+def _gathered(limit: bounds.GradientErrors, case: Case) -> Array:
+    """Sum the bounds of the derivatives by the weights over the axes along which these are broadcast."""
+    weights, x = case.weights[-1], case.training[-1]
+    assert weights is not None  # noqa: S101 - narrows the type
+    spread = tuple(axis for axis, size in enumerate(weights.shape) if size == 1)
+    error, size = (from_rows(part, x.shape, case.axis) for part in limit.weights)
+    return bounds.summed(error, size, spread, _formats(case)[0])
 
 
 def _formats(case: Case) -> tuple[bounds.Format, bounds.Format]:

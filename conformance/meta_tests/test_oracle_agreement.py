@@ -58,7 +58,9 @@ def assert_agree(exact, found, *, extra=0, relative=True):
 
 def assert_all_agree(pair):
     for exact, found in zip(*pair, strict=True):
-        assert_agree(exact, found)
+        assert (exact is None) == (found is None)
+        if exact is not None:
+            assert_agree(exact, found)
 
 
 def both(name, *arguments, **options):
@@ -365,7 +367,7 @@ def results(module, x):
     yield from module.moments(x, (0,), np.abs(g))
     yield module.batch_normalization(x, one, one, None, one, 1e-12)
     yield from (step.y, step.mean, step.variance, step.state.moving_mean, step.state.moving_variance)
-    yield from module.gradients(x, g, training=False, **layer)
+    yield from module.gradients(x, g, training=False, **layer)[:-1]
     yield module.gradients(x, g, training=True, **layer).x
     yield module.hessian_vector_product(x, g, u, axis=(1,), epsilon=1e-12, gamma=one)
 

@@ -143,7 +143,7 @@ def test_gradients_of_one_element_and_of_none(training):
         assert_close(one.gamma, [3 / root, 4 / root], (2,))
     none = gradients(np.zeros((0, 2)), np.zeros((0, 2)), epsilon=0.5, training=training, **arguments)
     assert none.x.shape == (0, 2)
-    assert all(held(part) == [0, 0] for part in none[1:])
+    assert all(held(part) == [0, 0] for part in none[1:-1])
 
 
 @pytest.mark.parametrize("scaled", [True, False], ids=["gamma", "no gamma"])

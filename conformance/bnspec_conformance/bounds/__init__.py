@@ -21,7 +21,7 @@ from ._beyond import (
 from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grade, accumulated, accuracy_goal, rounded
 from ._forward import normalized, running
 from ._functions import function_goal, function_gradient, relative_to_one
-from ._gradients import evaluation_gradients, second_derivative, training_gradients
+from ._gradients import GradientErrors, evaluation_gradients, second_derivative, summed, training_gradients
 from ._statistics import Statistics, batch_statistics, exact_statistics, weighted_statistics
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "TWO_PASS",
     "Format",
     "Grade",
+    "GradientErrors",
     "Statistics",
     "accumulated",
     "accuracy_goal",
@@ -50,6 +51,7 @@ __all__ = [
     "rounded",
     "running",
     "second_derivative",
+    "summed",
     "training_gradients",
     "triangular_residual",
     "weighted_statistics",

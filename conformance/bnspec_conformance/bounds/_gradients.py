@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from ._formats import Format, Grade
     from ._statistics import Statistics
 
-__all__ = ["GradientErrors", "evaluation_gradients", "second_derivative", "training_gradients"]
+__all__ = ["GradientErrors", "evaluation_gradients", "second_derivative", "summed", "training_gradients"]
 
 
 class GradientErrors(NamedTuple):
-    """Bounds of the gradients: x has shape (N, C), the others (C,)."""
+    """Bounds of the gradients: x has shape (N, C), the others (C,).
+
+    `weights` are, for each element, the bound of the derivative by its weight, and the sum of the sizes of its terms.
+    """
 
     x: NDArray[np.float64]
     gamma: NDArray[np.float64]
     beta: NDArray[np.float64]
     moving_mean: NDArray[np.float64]
     moving_variance: NDArray[np.float64]
+    weights: tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def training_gradients(
@@ -39,6 +43,7 @@ def training_gradients(
     out: Format,
     *,
     chained: bool = False,
+    weights: NDArray[np.float64] | None = None,
 ) -> GradientErrors:
     """Bound the gradients in training.
 
@@ -58,6 +63,9 @@ def training_gradients(
     chained : bool
         Whether a framework differentiates by the chain rule: it adds the adjoints of what was broadcast in an
         order of its own, which may be sequential, whatever the forward pass does.
+    weights : array, shape (N, C), optional
+        Frequency weights. The two means are then sums over W, each element takes w of them, and g(h + 4) counts the
+        sum of the weights and the products with them too.
 
     Notes
     -----
@@ -70,8 +78,12 @@ def training_gradients(
     """
     u = form.roundoff
     part = deviation(rows, given, epsilon, form)
-    count = max(len(rows), 1)
-    h = accumulated((NAIVE if chained else grade).additions(len(rows)) + 4, u)
+    steps = (NAIVE if chained else grade).additions(len(rows)) + 4
+    share: Any = 1.0
+    count: Any = max(len(rows), 1)
+    if weights is not None and not (weights == 1).all():
+        share, count, steps = weights, weights.sum(axis=0), 2 * steps
+    h = accumulated(steps, u)
     unit, unit_error = part.unit, part.unit_error
     weight = np.abs(cotangent)
     mean_weight = weight.sum(axis=0) / count
@@ -79,13 +91,13 @@ def training_gradients(
     second_error = (weight * unit_error).sum(axis=0) / count + h * (weight * (unit + unit_error)).sum(axis=0) / count
     first = cotangent.sum(axis=0) / count
     first_error = 3.0 * h * (mean_weight + np.abs(second) + second_error)
-    inner = cotangent - first - part.centred * part.inverse * second
-    size = weight + np.abs(first) + unit * np.abs(second)
+    inner = cotangent - share * first - share * part.centred * part.inverse * second
+    size = weight + share * np.abs(first) + share * unit * np.abs(second)
     with np.errstate(invalid="ignore"):  # as in product_error
         inner_error = (
-            first_error
-            + 2.0 * unit_error * (np.abs(second) + second_error)
-            + unit * (second_error + 3.0 * part.inverse_error * np.abs(second))
+            share * first_error
+            + 2.0 * share * unit_error * (np.abs(second) + second_error)
+            + share * unit * (second_error + 3.0 * part.inverse_error * np.abs(second))
             + 8.0 * u * size
         )
     slope = np.abs(gamma) * part.inverse
@@ -96,7 +108,47 @@ def training_gradients(
         x_error = rounded(x_error, slope * inner, out)
     beta_error = h * mean_weight * count + form.tiny
     none = np.zeros_like(beta_error)
-    return GradientErrors(x_error, second_error * count + form.tiny, beta_error, none, none)
+    # dw = -gamma (g1 x' + g2 (x'^2 - v / s) / 2); v / s is off by no more than twice the relative error of s.
+    spread = unit * unit + 1.0
+    terms = np.abs(gamma) * (np.abs(first) * unit + np.abs(second) * spread)
+    with np.errstate(invalid="ignore"):
+        terms_error = (
+            np.abs(gamma)
+            * (
+                first_error * (unit + unit_error)
+                + np.abs(first) * unit_error
+                + second_error * (spread + unit_error * (2.0 * unit + unit_error))
+                + np.abs(second) * (unit_error * (2.0 * unit + unit_error) + 2.0 * part.inverse_error)
+            )
+            + accumulated(8, u) * terms
+        )
+    by_weights = (terms_error + form.tiny, terms)
+    return GradientErrors(x_error, second_error * count + form.tiny, beta_error, none, none, by_weights)
+
+
+def summed(
+    error: NDArray[np.float64], size: NDArray[np.float64], axes: tuple[int, ...], form: Format
+) -> NDArray[np.float64]:
+    """Bound a sum of computed terms over axes that are kept with size 1.
+
+    Parameters
+    ----------
+    error, size : array, shape S
+        The bounds of the terms, and no less than their sizes.
+    axes : tuple of int
+        What is summed, in any order.
+    form : Format
+        What is computed in.
+
+    Returns
+    -------
+    array
+        Of S with 1 on `axes`.
+    """
+    count = int(np.prod([error.shape[axis] for axis in axes]))
+    rounding = accumulated(max(count - 1, 0), form.roundoff) * size.sum(axis=axes, keepdims=True)
+    total: NDArray[np.float64] = error.sum(axis=axes, keepdims=True) + rounding
+    return total
 
 
 def evaluation_gradients(
@@ -144,8 +196,10 @@ def evaluation_gradients(
     twice = part.inverse_error * (2.0 + part.inverse_error)
     mean_error = slope * product_error(beta, beta_error, part.inverse_error, 3, u)
     variance_error = slope * part.inverse * 0.5 * product_error(gamma_gradient, gamma_error, twice, 6, u)
+    none = np.zeros_like(x_error)
+    tiny = form.tiny
     return GradientErrors(
-        x_error, gamma_error + form.tiny, beta_error + form.tiny, mean_error + form.tiny, variance_error + form.tiny
+        x_error, gamma_error + tiny, beta_error + tiny, mean_error + tiny, variance_error + tiny, (none, none)
     )
 
 

@@ -16,6 +16,7 @@ from ._tables import (
     NORMALIZATION,
     ONE_ELEMENT,
     RUNNING,
+    WEIGHTED,
 )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "NORMALIZATION",
     "ONE_ELEMENT",
     "RUNNING",
+    "WEIGHTED",
     "Case",
     "from_rows",
     "to_rows",

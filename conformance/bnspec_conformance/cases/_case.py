@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from zlib import crc32
 
 import numpy as np
@@ -51,6 +51,8 @@ class Case:
         Whether the first channel has a gamma of 0 and a running variance of 0, and the second a gamma of 1e-6.
     aliased : bool
         Whether gamma is the same array as the running variance, and beta as the running mean.
+    weighted : {"", "rows", "elements"}
+        Whether the training batches have frequency weights, and whether one for each row or for each element.
     draw : callable, optional
         Makes the data of a batch from its shape and number, in place of random numbers.
     """
@@ -68,6 +70,7 @@ class Case:
     edges: bool = False
     aliased: bool = False
     evaluation_shape: tuple[int, ...] | None = None
+    weighted: Literal["", "rows", "elements"] = ""
     draw: Callable[[tuple[int, ...], int], Array] | None = None
 
     @property
@@ -99,6 +102,7 @@ class Case:
                 ("momentum=None", self.take is None),
                 ("center=False", not self.center),
                 ("scale=False", not self.scale),
+                ("weighted", bool(self.weighted)),
             )
             if needed
         )
@@ -108,6 +112,11 @@ class Case:
     def training(self) -> tuple[Array, ...]:
         """The training batches."""
         return tuple(self._batch(shape, number) for number, shape in enumerate(self.shapes))
+
+    @cached_property
+    def weights(self) -> tuple[Array | None, ...]:
+        """The frequency weights of the training batches: 0, fractions and more than 1; no channel is without."""
+        return tuple(self._weights(shape, number) for number, shape in enumerate(self.shapes))
 
     @cached_property
     def evaluation(self) -> Array:
@@ -207,6 +216,14 @@ class Case:
         # Skewed, so that mean, median and mode differ, and each batch a little elsewhere.
         noise = random.gamma(2.0, 1.0, shape) / np.sqrt(2.0) + 0.2 * random.standard_normal(channels)
         return self._cast(mean + deviation * noise, self.dtype)
+
+    def _weights(self, shape: tuple[int, ...], number: int) -> Array | None:
+        if not self.weighted:
+            return None
+        shape = shape if self.weighted == "elements" else (shape[0], *(1 for _ in shape[1:]))
+        values = self._random(f"weights {number}").choice([0.0, 0.25, 1.0, 2.0, 3.5], shape)
+        values[0], values[-1] = 2.0, 0.0
+        return self._cast(values, self.parameter_dtype)
 
     @staticmethod
     def _cast(values: Array, dtype: str) -> Array:

@@ -25,6 +25,7 @@ __all__ = [
     "NORMALIZATION",
     "ONE_ELEMENT",
     "RUNNING",
+    "WEIGHTED",
 ]
 
 
@@ -171,4 +172,16 @@ ALIASED = (Case(id="aliased", shapes=((6, 3), (5, 3)), axis=(1,), aliased=True),
 EMPTY = (
     Case(id="no-rows", shapes=((0, 3),), axis=(1,)),
     Case(id="no-pixels", shapes=((2, 0, 4, 3),), axis=(3,)),
+)
+
+WEIGHTED = (
+    Case(id="rows", shapes=((7, 3), (5, 3)), axis=(1,), weighted="rows"),
+    Case(id="elements", shapes=((7, 3), (5, 3)), axis=(1,), weighted="elements"),
+    Case(id="images", shapes=((4, 5, 6, 3),), axis=(3,), weighted="rows"),
+    Case(id="channels-first", shapes=((4, 3, 5, 6),), axis=(1,), weighted="elements"),
+    Case(id="mean-1e4", shapes=((65, 3),), axis=(1,), mean=1e4, deviation=1.0, weighted="elements"),
+    Case(id="cumulative", shapes=((6, 3), (4, 3)), axis=(1,), take=None, weighted="rows"),
+    Case(id="no-gamma", shapes=((6, 3),), axis=(1,), scale=False, weighted="rows"),
+    Case(id="float64", shapes=((9, 4),), axis=(1,), mean=30.0, dtype="float64", weighted="elements"),
+    Case(id="bfloat16", shapes=((9, 4),), axis=(1,), dtype="bfloat16", weighted="rows"),
 )

@@ -1,11 +1,11 @@
 """The laws, by topic."""
 
-from . import axes, compiled, data, degenerate, dtypes, gradients, moments, normalization, purity, running
+from . import axes, compiled, data, degenerate, dtypes, gradients, moments, normalization, purity, running, weights
 from ._law import Law, Subject, Trial
 
 __all__ = ["GROUPS", "LAWS", "Law", "Subject", "Trial", "trials"]
 
-_TOPICS = (moments, normalization, running, gradients, axes, dtypes, degenerate, purity, compiled, data)
+_TOPICS = (moments, normalization, running, weights, gradients, axes, dtypes, degenerate, purity, compiled, data)
 
 LAWS: tuple[Law, ...] = tuple(value for topic in _TOPICS for value in vars(topic).values() if isinstance(value, Law))
 """Every law, in the order of the report."""

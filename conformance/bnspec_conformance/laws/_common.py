@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bnspec_conformance import expectation
-from bnspec_conformance.laws._law import pure_call
+from bnspec_conformance.laws._law import pure_call, weighted_call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,10 +34,11 @@ def require_trajectory(
     A batch `between` is evaluated after each of them, for nothing.
     """
     expected = expectation.trajectory(case, adapter.convention, grade)
-    calls = [*((x, True) for x in case.training), (case.evaluation, False)]
-    for number, ((x, training), step) in enumerate(zip(calls, expected, strict=True), 1):
+    calls = [*((x, weights, True) for x, weights in zip(case.training, case.weights, strict=True))]
+    calls.append((case.evaluation, None, False))
+    for number, ((x, weights, training), step) in enumerate(zip(calls, expected, strict=True), 1):
         at = f"of training batch {number}" if training else "in evaluation"
-        y = pure_call(layer, x, training, checks)
+        y = pure_call(layer, x, training, checks) if weights is None else weighted_call(layer, x, weights, checks)
         checks.close(f"the output {at}", y, *step.y, case.dtype)
         mean, variance = layer.read()
         checks.close(f"moving_mean {at}", mean, *step.moving_mean, case.parameter_dtype)
@@ -54,6 +55,6 @@ def require_gradients(
     needed = {"x"} | ({"gamma"} if case.scale else set()) | ({"beta"} if case.center else set())
     checks.true(f"the gradients {mode} must include {sorted(needed)}. Got {sorted(found)}", needed <= found.keys())
     for name, expected in expectation.gradients(case, training, grade, chained).items():
-        if name in found and (name in needed or name.startswith("moving")):
+        if name in found and (name in needed or name.startswith(("moving", "weights"))):
             dtype = case.dtype if name == "x" else case.parameter_dtype
             checks.close(f"the gradient of {name} {mode}", found[name], *expected, dtype)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bnspec_conformance.cases import Case
     from bnspec_conformance.checks import Checks
 
-__all__ = ["Law", "Subject", "Trial", "law", "pure_call"]
+__all__ = ["Law", "Subject", "Trial", "law", "pure_call", "weighted_call"]
 
 
 @dataclass(frozen=True)
@@ -126,4 +126,15 @@ def pure_call(layer: Layer, x: np.ndarray[Any, Any], training: bool, checks: Che
     given = x.copy()
     y = layer(given, training)
     checks.same("the input", given, x)
+    return y
+
+
+def weighted_call(
+    layer: Layer, x: np.ndarray[Any, Any], weights: np.ndarray[Any, Any], checks: Checks
+) -> np.ndarray[Any, Any]:
+    """Call a layer in training with frequency weights, and fail if it changed its input or the weights."""
+    given, shares = x.copy(), weights.copy()
+    y: np.ndarray[Any, Any] = layer.weighted(given, shares)  # type: ignore[attr-defined]
+    checks.same("the input", given, x)
+    checks.same("the weights", shares, weights)
     return y

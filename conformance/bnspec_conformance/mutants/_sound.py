@@ -78,6 +78,29 @@ class Sound:
         dx = self.slope(inverse) * (self.projection(dy, unit) if training else self.given(dy, unit))
         return {"x": dx.astype(x.dtype), **self.parameter_gradients(dy, unit)}
 
+    def weighted(self, x: Array, weights: Array) -> Array:
+        """Normalize in training, with frequency weights."""
+        self.training = True
+        wide = self.widen(x)
+        mean, variance = self.weighted_moments(wide, self.reduced, self.widen(weights), True)
+        self.update(mean, variance, self.effective(np.broadcast_to(self.widen(weights), x.shape)))
+        return self.narrow(self.normalize(wide, mean, self.inverse(variance)), x.dtype)
+
+    def weighted_gradients(self, x: Array, cotangent: Array, weights: Array) -> dict[str, Array]:
+        """Differentiate with frequency weights, by which too."""
+        self.training = True
+        wide, dy, frequencies = self.widen(x), self.widen(cotangent), np.broadcast_to(self.widen(weights), x.shape)
+        mean, variance = self.weighted_moments(wide, self.reduced, self.widen(weights), True)
+        inverse = self.inverse(variance)
+        unit = self.unit(wide, mean, inverse)
+        total = frequencies.sum(axis=self.reduced, keepdims=True)
+        even, odd = ((self.portion(terms, total)).sum(axis=self.reduced, keepdims=True) for terms in (dy, dy * unit))
+        dx = self.slope(inverse) * (dy - self.taken(frequencies) * (even + unit * odd))
+        dw = -self.gamma * (even * unit + odd * self.bent(unit, variance * inverse * inverse))
+        spread = tuple(axis for axis, size in enumerate(weights.shape) if size == 1)
+        by_weights = dw.sum(axis=spread, keepdims=True).astype(weights.dtype)
+        return {"x": dx.astype(x.dtype), "weights": by_weights, **self.parameter_gradients(dy, unit)}
+
     def autodiff(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
         """Differentiate as a framework does, backwards through variance and mean."""
         self.training = training
@@ -200,9 +223,11 @@ class Sound:
             return 1.0 / self.batches
         return self.config.momentum if self.convention.momentum_weighs == "new" else 1.0 - self.config.momentum
 
-    def estimate(self, variance: Array, count: int) -> Array:
+    def estimate(self, variance: Array, count: Array) -> Array:
         """Correct the running variance as the convention says."""
-        return variance * (count / max(count - 1, 1)) if self.convention.running_variance == "bessel" else variance
+        if self.convention.running_variance != "bessel":
+            return variance
+        return variance * np.asarray(count / np.where(np.greater(count, 1), count - 1, count), self.dtype)
 
     def counted(self) -> int:
         """Count the batch."""
@@ -212,7 +237,7 @@ class Sound:
         """Move an average towards a new value."""
         return (1.0 - share) * old + share * new
 
-    def update(self, mean: Array, variance: Array, count: int) -> None:
+    def update(self, mean: Array, variance: Array, count: Array) -> None:
         """Move both averages."""
         self.batches = self.counted()
         share = self.share()
@@ -257,6 +282,22 @@ class Sound:
     def summed(self, terms: Array) -> Array:
         """Add the terms of each channel."""
         return terms.sum(axis=self.reduced)
+
+    def effective(self, frequencies: Array) -> Array:
+        """Return the number of elements that the running variance is corrected for: each channel's weight."""
+        return frequencies.sum(axis=self.reduced, keepdims=True)
+
+    def portion(self, terms: Array, total: Array) -> Array:
+        """Divide by the weight of the channel."""
+        return terms / total
+
+    def taken(self, frequencies: Array) -> Array:
+        """Let each element take its weight's share of what mean and variance take up."""
+        return frequencies
+
+    def bent(self, unit: Array, share: Array) -> Array:
+        """Let a weight move the variance too."""
+        return (np.square(unit) - share) / 2
 
     @staticmethod
     def weights(weights: Array) -> Array:

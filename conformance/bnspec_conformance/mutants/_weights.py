@@ -67,3 +67,43 @@ class MaskLeaksNaN(Sound):
     @staticmethod
     def masked(x: Array, weights: Array) -> Array:
         return x
+
+
+@repeats("keras-team/keras@7fc825fcbd, the correction")
+class BesselCountsElements(Sound):
+    """The running variance is corrected for the number of elements, not for their weight."""
+
+    def effective(self, frequencies: Array) -> Array:
+        return self.count(frequencies)
+
+
+@repeats("keras-team/keras@7fc825fcbd, the gradient")
+class GradientOverAll(Sound):
+    """The sums of the backward pass are divided by the number of elements."""
+
+    def portion(self, terms: Array, total: Array) -> Array:
+        return terms / self.count(terms)
+
+
+@repeats("keras-team/keras#3228, the gradient")
+class GradientWithoutWeights(Sound):
+    """Every element takes the same share of what mean and variance take up."""
+
+    def taken(self, frequencies: Array) -> Array:
+        return np.ones_like(frequencies)
+
+
+@repeats("keras-team/keras#19102, by a weight")
+class WeightMovesTheMeanAlone(Sound):
+    """The derivative by a weight leaves the variance out."""
+
+    def bent(self, unit: Array, share: Array) -> Array:
+        return np.zeros_like(unit)
+
+
+@repeats("keras-team/keras@871ad7a869, the gradient")
+class WeightWithoutItsShare(Sound):
+    """The derivative by a weight forgets that the weight is in the denominator of the variance too."""
+
+    def bent(self, unit: Array, share: Array) -> Array:
+        return np.square(unit) / 2

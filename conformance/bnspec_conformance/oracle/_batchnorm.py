@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._exact import GUARD_BITS, Exact, combine_times_root, elementwise
+from ._exact import GUARD_BITS, Exact, ObjectArray, combine_times_root, elementwise
 from ._parts import (
     Numbers,
     batch_statistics,
@@ -23,6 +23,7 @@ from ._parts import (
     read_fractions,
     sum_over,
 )
+from ._weights import extend, read_weighted, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Output, state after it, and batch statistics (None in evaluation and for an empty batch)."""
+    """Output, state after it, and batch statistics (None in evaluation, for N = 0 and if all weights are 0)."""
 
     y: Exact
     state: State
@@ -71,7 +72,7 @@ def moments(
         Finite wherever the weight is not 0.
     axes : tuple of int
         Axes to sum over, negative ones counted from the end.
-    weights : array, x's rank with size 1 or x's size per axis, real floating, optional
+    weights : array, x's rank with size 1 or x's size per axis, real floating or integer, optional
         Frequencies: weight 2 is the element twice, weight 0 is the element deleted even if it is NaN.
     keepdims : bool
         Keep the summed axes with size 1.
@@ -94,14 +95,8 @@ def moments(
     if weights is None:
         w, frequency = Exact(np.full(x.shape, 1, dtype=object), 0), None
     else:
-        weights = np.asarray(weights)
-        if not broadcasts(weights.shape, x.shape):
-            raise ValueError(f"weights must broadcast to {x.shape} with its rank. Got shape={weights.shape}.")
-        w = Exact.from_floats(weights)
-        w = Exact(np.broadcast_to(w.numerators, x.shape), w.bits)
+        w = read_weights(weights, x.shape)
         frequency = w.numerators
-        if np.any(frequency < 0):
-            raise ValueError(f"weights must not be negative. Got {weights.min()}.")
     exact = Exact.from_floats(x, where=None if frequency is None else np.asarray(frequency != 0, dtype=bool))
     a = exact.numerators
     wa = a if frequency is None else frequency * a
@@ -172,8 +167,19 @@ def batch_normalization(
     return combine_times_root([(centred, gain * Fraction(1, 1 << bits))], square, addend)
 
 
+def _times_sign(special: npt.NDArray[np.float64], gain: ObjectArray) -> npt.NDArray[np.float64]:
+    """Multiply infinities and NaN by what multiplies x; 0 stays 0."""
+    with np.errstate(invalid="ignore"):  # 0 * inf
+        return special * elementwise(lambda g: (g > 0) - (g < 0), gain).astype(np.float64)
+
+
+def _average(old: ObjectArray, new: ObjectArray, share: Fraction, weight: ObjectArray) -> ObjectArray:
+    """Move an average by a share towards the new value, in channels that have a weight."""
+    return elementwise(lambda o, n, w: (1 - share) * o + share * n if w else o, old, new, weight)
+
+
 def trajectory(
-    steps: Sequence[tuple[npt.NDArray[Any], bool]],
+    steps: Sequence[tuple[npt.NDArray[Any], bool] | tuple[npt.NDArray[Any], bool, npt.NDArray[Any] | None]],
     *,
     axis: tuple[int, ...],
     epsilon: float,
@@ -189,8 +195,10 @@ def trajectory(
 
     Parameters
     ----------
-    steps : sequence of (array, shape (*S) with the sizes of the parameters on the feature axes; bool)
-        Batches, and whether each is a training batch.
+    steps : sequence of (array, shape (*S); bool) or (array, shape (*S); bool; array or None)
+        Batches, with the sizes of the parameters on the feature axes; whether each is a training batch; and
+        its weights w, if it has any: finite, not negative, real floating or integer, of the batch's rank with
+        size 1 or the batch's size per axis. Evaluation does not read them.
     axis : tuple of int
         Feature axes; statistics are over all others.
     epsilon : float
@@ -198,7 +206,8 @@ def trajectory(
     momentum : float or None
         What it multiplies is `convention.momentum_weighs`; None gives batch number k the weight 1/k.
     convention : Convention
-        Supplies `momentum_weighs`, `running_variance`, `one_element` and `empty_batch`.
+        Supplies `momentum_weighs`, `running_variance`, `one_element` and `empty_batch`. Bessel's estimator
+        is the population variance times ``W / (W - 1)`` where ``W > 1``, and the population variance elsewhere.
     gamma, beta, moving_mean, moving_variance : array or Exact
         Shape (C,) with one feature axis, else x's rank with size 1 on the other axes. `gamma` and `beta`
         may be None: 1 and 0.
@@ -208,16 +217,25 @@ def trajectory(
     Returns
     -------
     list of Step
-        One per batch. A batch with N = 0 gets a `y` without elements.
+        One per batch. A batch with N = 0 gets a `y` without elements. Where an element of weight 0 is NaN or
+        infinite, `y` is an `Extended`: NaN, or the infinity that ``gamma * (x - mean)`` is, which is NaN for
+        ``gamma = 0``.
 
     Raises
     ------
     ValueError
-        If a number is not finite, a shape does not fit, ``variance + epsilon`` is not positive, or N = 1 in
-        training under ``one_element="raise"``.
+        If a number is not finite (but for elements of weight 0 in training), a weight is negative, a shape does
+        not fit, ``variance + epsilon`` is not positive, or N = 1 in training under ``one_element="raise"``.
 
     Notes
     -----
+    Weights are frequencies. With ``W = sum(w)`` in each channel, the mean is ``sum(w * x) / W`` and the variance
+    ``sum(w * (x - mean)**2) / W``, over elements of positive weight: one of weight 0 is normalized like the
+    others, and is deleted from the statistics whatever it is. Without weights, each w is 1 and W is N. A channel
+    with W = 0 keeps its averages, and is normalized with mean 0 and variance 0. A batch whose weights are all
+    0 counts as an empty one, and every other batch counts once, whatever its weights. N is the number of
+    elements, also in the rule for N = 1, which no weight takes part in.
+
     The state passes from step to step as fractions, unrounded; each update adds 53 bits or more to them, so
     this is meant for hundreds of updates, not for millions.
 
@@ -234,32 +252,41 @@ def trajectory(
     gains, offsets = read_fractions(gamma), read_fractions(beta)
     averages = (read(moving_mean).fractions(), read(moving_variance).fractions())
     results: list[Step] = []
-    for x, training in steps:
-        data = Exact.from_floats(x)
+    for step in steps:
+        x, training = np.asarray(step[0]), step[1]
+        given = step[2] if len(step) == 3 and training else None
+        weights = None if given is None else read_weights(given, x.shape)
+        data, special = read_weighted(x, weights)
         layout = layout_of(data.shape, axis)
         gain, offset = fit("gamma", gains, layout, 1), fit("beta", offsets, layout)
         old_mean = fit("moving_mean", averages[0], layout)
         old_variance = fit("moving_variance", averages[1], layout)
         if training and layout.elements == 1 and convention.one_element == "raise":
             raise ValueError(f"training requires more than one element per channel. Got shape={data.shape}.")
-        if training and (layout.elements > 0 or convention.empty_batch == "count"):
+        weightless = given is not None and np.size(given) > 0 and not np.any(given)
+        nothing = layout.elements == 0 or weightless
+        if training and (not nothing or convention.empty_batch == "count"):
             num_batches += 1
         mean = variance = None
         if layout.elements == 0:
             y = empty(data.shape)
         elif training:
-            batch = batch_statistics(data, layout)
+            batch = batch_statistics(data, layout, weights)
             square = inverse_square(batch.variance, eps)
-            y = combine_times_root([(batch.centred, gain * batch.unit)], square, offset)
-            mean = Exact.from_fractions(batch.mean, at_least=data.bits + GUARD_BITS).reshape(layout.parameter)
-            variance = Exact.from_fractions(batch.variance).reshape(layout.parameter)
+            centred = np.where(special == 0, batch.centred, 0)
+            y = combine_times_root([(centred, gain * batch.unit)], square, offset)
+            y = extend(y, _times_sign(special, gain))
+            if not nothing:
+                mean = Exact.from_fractions(batch.mean, at_least=data.bits + GUARD_BITS).reshape(layout.parameter)
+                variance = Exact.from_fractions(batch.variance).reshape(layout.parameter)
             estimate = batch.variance
             if convention.running_variance == "bessel":
-                estimate = estimate * Fraction(layout.elements, max(layout.elements - 1, 1))
-            weight = Fraction(1, num_batches) if fixed_weight is None else fixed_weight
+                estimate = estimate * elementwise(lambda w: w / (w - 1) if w > 1 else Fraction(1), batch.weight)
+            # Where all weights are 0, num_batches may be 0; nothing is averaged then.
+            share = Fraction(1, max(num_batches, 1)) if fixed_weight is None else fixed_weight
             averages = (
-                ((1 - weight) * old_mean + weight * batch.mean).reshape(layout.parameter),
-                ((1 - weight) * old_variance + weight * estimate).reshape(layout.parameter),
+                _average(old_mean, batch.mean, share, batch.weight).reshape(layout.parameter),
+                _average(old_variance, estimate, share, batch.weight).reshape(layout.parameter),
             )
         else:
             center = Exact.from_fractions(old_mean, at_least=data.bits + GUARD_BITS)

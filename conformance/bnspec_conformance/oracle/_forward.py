@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 import numpy.typing as npt
 
-from ._dual import real, sqrt
+from ._dual import Dual, real, sqrt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +26,7 @@ __all__ = [
     "number",
     "precision",
     "read",
+    "read_weights",
     "statistics",
     "welford",
 ]
@@ -36,39 +37,59 @@ Numbers: TypeAlias = npt.NDArray[Any]
 ObjectArray: TypeAlias = npt.NDArray[np.object_]
 Index: TypeAlias = tuple[int, ...]
 
-MARGIN = 384
+BITS = 320
+"""The error of a result is 2**-BITS, in the sense that `multiprecision` states."""
+
+MARGIN = BITS + 64
 _DTYPES = ("float16", "bfloat16", "float32", "float64", "object")
 
 
-def number(value: Any) -> Any:
-    """Take one finite number without rounding, whatever precision mpmath has at this moment."""
-    if isinstance(value, mpmath.mpf):
-        if not mpmath.isfinite(value):
-            raise ValueError(f"the oracle requires finite numbers. Got {value}.")
-        return value
-    if not math.isfinite(value):
+def number(value: Any, *, finite: bool = True) -> Any:
+    """Take one number without rounding, whatever precision mpmath has at this moment."""
+    if finite and not (mpmath.isfinite(value) if isinstance(value, mpmath.mpf) else math.isfinite(value)):
         raise ValueError(f"the oracle requires finite numbers. Got {value}.")
+    if isinstance(value, mpmath.mpf):
+        return value
+    if isinstance(value, np.integer):
+        return mpmath.mp.make_mpf(mpmath.libmp.from_int(int(value)))
     # Each of the four formats is a subset of Python's floats, whose 53 bits from_float keeps.
     return mpmath.mp.make_mpf(mpmath.libmp.from_float(float(value)))
 
 
 def read(values: Numbers, where: npt.NDArray[Any] | None = None) -> ObjectArray:
-    """Take an array; elements that are deselected become 0 without being looked at."""
+    """Take an array, of finite numbers unless they are deselected."""
     array = np.asarray(values)
     if array.dtype.name not in _DTYPES:
         raise TypeError(f"dtype must be one of {', '.join(_DTYPES)}. Got dtype={array.dtype.name}.")
-    found = np.full(array.shape, mpmath.mpf(0), dtype=object)
+    found = np.empty(array.shape, dtype=object)
     for index in np.ndindex(*array.shape):
-        if where is None or where[index]:
-            found[index] = number(array[index])
+        found[index] = number(array[index], finite=where is None or bool(where[index]))
+    return found
+
+
+def read_weights(weights: npt.NDArray[Any] | None, shape: Index) -> ObjectArray:
+    """Take frequencies for an array of some shape, with size 1 or its size per axis; absent ones are 1."""
+    if weights is None:
+        return np.full((1,) * len(shape), mpmath.mpf(1), dtype=object)
+    array = np.asarray(weights)
+    if array.ndim != len(shape) or any(n not in (1, size) for n, size in zip(array.shape, shape, strict=True)):
+        raise ValueError(f"weights must broadcast to {shape} with its rank. Got shape={array.shape}.")
+    if array.dtype.kind in "iu":
+        integers = array
+        array = np.empty(integers.shape, dtype=object)
+        for index in np.ndindex(*integers.shape):
+            array[index] = number(integers[index])
+    found = read(array)
+    if any(weight < 0 for weight in found.ravel().tolist()):
+        raise ValueError("weights must not be negative.")
     return found
 
 
 def height(*arguments: Any) -> int:
-    """Return the least h >= 0 such that all elements are below 2**h and multiples of 2**-h; added up."""
+    """Return the least h >= 0 such that all finite elements are below 2**h and multiples of 2**-h; added up."""
     total = 0
     for argument in arguments:
-        parts = [element.man_exp for element in np.ravel(argument).tolist() if element]
+        parts = [element.man_exp for element in np.ravel(argument).tolist() if element and mpmath.isfinite(element)]
         total += max((max(e + m.bit_length(), -e) for m, e in parts), default=0)
     return total
 
@@ -79,9 +100,10 @@ def precision(degree: int, height: int) -> int:
     Parameters
     ----------
     degree : int
-        6 for moments, 8 for y and the running averages, 14 for gradients, 24 for second derivatives.
+        6 for moments, 8 for y and the running averages, 14 for gradients, 16 for those by weights too, 24 for
+        second derivatives.
     height : int
-        H: the heights of all inputs, added up, and the bit length of N for each batch.
+        H: the heights of all inputs, added up, that of weights twice, and the bit length of N for each batch.
 
     Returns
     -------
@@ -100,7 +122,7 @@ def precision(degree: int, height: int) -> int:
     and by w over the total, ``2**(2 W)``: ``2**(2 X + 2 W + 2 n - p)``. A variance that is not 0 is a
     multiple of ``2**-(2 X) / (2**W * total)**2``, so at least ``2**-(2 X + 4 W + 2 n)``. Sum: 6 H at most.
 
-    *y.* With no weights, ``s**2 = variance + epsilon`` is at least ``2**-(2 X + E + 2 n)``; y moves by
+    *y.* Without weights, ``s**2 = variance + epsilon`` is at least ``2**-(2 X + E + 2 n)``; y moves by
     ``gamma c / (2 s**3)`` times the variance's error, ``2**(P + X + 3 (X + n + E/2) + 2 X + 2 n)``, so 6 H.
     ``y - beta``, if not 0, is at least ``2**-(P + X + n)`` over s, so 2 H. The moving averages have these
     bounds too if H counts every batch, and the height of momentum (and one bit: 1 - momentum) per update:
@@ -112,6 +134,17 @@ def precision(degree: int, height: int) -> int:
     5/2 E and less, so 5 H. *Second derivatives* move by 1/s**7, with one more derivative of the variance
     and U: 12 X at most; nonzero ones have the square of that integer below the line and two factors c
     more: 12 X at most.
+
+    *Weights.* The total is exact: it has ``2 W + n`` bits at most. It takes the place of N as a divisor, and
+    so does ``2 W + n`` the place of n wherever a result is bounded from below, and in 1/s; in the variance's
+    error W comes twice, and w over the total is at most 1. Counted in W, of which H has 2: nonzero
+    ``variance + epsilon`` is at least ``2**-(2 X + 4 W + E + 2 n)``, inside 2 H. Bessel's factor multiplies
+    errors by ``2**(2 W + n)`` at most, as the total less 1 is a multiple of ``2**-W``; so y moves by 10 W,
+    and y - beta is at least ``2**-(2 W)``: 12 W of 16. Gradients move by ``5 * 2 W + 2 W`` and are at least
+    ``2**-(6 W)``: 18 W of 28. A second derivative moves by ``7 * 2 W + 2 W`` and is at least ``2**-(12 W)``:
+    28 W of 48. A derivative by a weight has ``c**2 - variance`` over the total in place of c: it moves by
+    10 X + 13 W + 8 n, and is ``gamma / s**3`` times a multiple of ``2**-(G + 3 X + 3 W + E)`` over the total
+    to the fourth: 6 X + 7 W + 4 n. Sum: 16 X and 20 W, so 16 H.
     """
     return MARGIN + degree * height
 
@@ -154,11 +187,13 @@ def welford(values: Sequence[Any], weights: Sequence[Any] | None = None) -> tupl
     """Return total weight, mean and population variance, by Welford's recurrence with West's weights.
 
     Equal values keep the variance at exactly 0: the first step divides w * x by w, whose quotient x needs no
-    rounding, and every later one starts from a difference of 0.
+    rounding, and every later one starts from a difference of 0. A weight of 0 is left out, unless it is a Dual,
+    with respect to which there is a derivative: such come last, as they need a total to be divided by.
     """
     total = mean = second = mpmath.mpf(0)
-    for value, weight in zip(values, weights or [mpmath.mpf(1)] * len(values), strict=True):
-        if weight:
+    pairs = zip(values, weights or [mpmath.mpf(1)] * len(values), strict=True)
+    for value, weight in sorted(pairs, key=lambda pair: not real(pair[1])):
+        if isinstance(weight, Dual) or weight:
             total = total + weight
             before = value - mean
             mean = mean + before * weight / total
@@ -168,12 +203,11 @@ def welford(values: Sequence[Any], weights: Sequence[Any] | None = None) -> tupl
     return total, mean, second / total
 
 
-def statistics(data: ObjectArray, layout: Layout) -> tuple[ObjectArray, ObjectArray]:
-    """Return mean and population variance of a batch, of the kept shape."""
-    mean, variance = np.empty(layout.kept, dtype=object), np.empty(layout.kept, dtype=object)
-    for place, indices in layout.channels():
-        _, mean[place], variance[place] = welford([data[i] for i in indices])
-    return mean, variance
+def statistics(values: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """Return total weight, mean and population variance of one channel, mpf or Dual; all 0 if all weights are."""
+    if any(real(weight) for weight in weights):
+        return welford(values, weights)
+    return mpmath.mpf(0), mpmath.mpf(0), mpmath.mpf(0)
 
 
 def normalize(values: Sequence[Any], mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: Any) -> list[Any]:

@@ -43,9 +43,11 @@ class Batch(NamedTuple):
     """Exact statistics of one batch; everything but `centred` has the kept shape."""
 
     centred: ObjectArray  # integers, shape of x: x - mean = centred * unit
-    unit: Fraction
-    mean: ObjectArray  # fractions
-    variance: ObjectArray  # fractions
+    unit: ObjectArray  # fractions
+    weight: ObjectArray  # fractions: N, or W, the sum of the weights
+    total: ObjectArray  # integers: N, or W in units of the weights' grid; 1 where W is 0
+    mean: ObjectArray  # fractions; 0 where W is 0
+    variance: ObjectArray  # fractions; 0 where W is 0
 
 
 def finite(name: str, value: float) -> Fraction:
@@ -117,13 +119,22 @@ def sum_over(integers: ObjectArray, axes: tuple[int, ...]) -> ObjectArray:
     return np.asarray(np.sum(integers, axis=axes, keepdims=True), dtype=object)
 
 
-def batch_statistics(x: Exact, layout: Layout) -> Batch:
-    """Compute mean, population variance and ``x - mean`` per channel, all exact; N must not be 0."""
+def batch_statistics(x: Exact, layout: Layout, weights: Exact | None = None) -> Batch:
+    """Compute weight, mean, population variance and ``x - mean`` per channel, all exact; N must not be 0."""
     # x = a * 2**-b, so with S = sum(a) and N elements x - mean = (N * a - S) / (N * 2**b), and the variance
-    # is (N * sum(a * a) - S * S) / (N * 2**b)**2: nothing is divided until all is summed.
-    count, a = layout.elements, x.numerators
-    first, second = sum_over(a, layout.reduced), sum_over(a * a, layout.reduced)
-    unit = Fraction(1, count << x.bits)
-    mean = elementwise(lambda s: s * unit, first)
-    variance = elementwise(lambda s, q: (count * q - s * s) * unit * unit, first, second)
-    return Batch(np.asarray(count * a - first, dtype=object), unit, mean, variance)
+    # is (N * sum(a * a) - S * S) / (N * 2**b)**2: nothing is divided until all is summed. With weights n in
+    # units of their grid, N is sum(n), and n * a takes the place of a in the sums. Where sum(n) is 0, so are
+    # the sums, and dividing by 1 instead makes mean and variance 0.
+    a = x.numerators
+    if weights is None:
+        na, total = a, np.full(layout.kept, layout.elements, dtype=object)
+        weight = elementwise(Fraction, total)
+    else:
+        na, total = np.asarray(weights.numerators * a, dtype=object), sum_over(weights.numerators, layout.reduced)
+        weight = Exact(total, weights.bits).fractions()
+        total = np.where(total == 0, 1, total)
+    first, second = sum_over(na, layout.reduced), sum_over(na * a, layout.reduced)
+    unit = elementwise(lambda n: Fraction(1, n << x.bits), total)
+    mean = elementwise(lambda s, u: s * u, first, unit)
+    variance = elementwise(lambda n, s, q, u: (n * q - s * s) * u * u, total, first, second, unit)
+    return Batch(np.asarray(total * a - first, dtype=object), unit, weight, total, mean, variance)

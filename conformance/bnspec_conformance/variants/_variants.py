@@ -251,8 +251,9 @@ class EpsilonRounded(Sound):
 class BesselFromTheSum(Sound):
     """Divide the sum of squares by N - 1 at once."""
 
-    def estimate(self, variance: Array, count: int) -> Array:
-        return variance * self.dtype.type(count) / self.dtype.type(max(count - 1, 1))
+    def estimate(self, variance: Array, count: Array) -> Array:
+        count = np.asarray(count, self.dtype)
+        return variance * count / np.where(count > 1, count - 1, count)
 
 
 VARIANTS: tuple[type[Sound], ...] = (
