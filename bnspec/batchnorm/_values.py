@@ -32,11 +32,18 @@ class State(NamedTuple):
         The running averages.
     num_batches : array, shape (), int32
         How many training batches have been counted.
+    moving_stddev : array, shape K, or None
+        With renormalization, the running average of ``sqrt(variance + epsilon)``, from which moving_variance follows.
+    renorm_mean, renorm_stddev : array, shape K, or None
+        With renormalization, the averages that a training batch is corrected by.
     """
 
     moving_mean: Any
     moving_variance: Any
     num_batches: Any
+    moving_stddev: Any = None
+    renorm_mean: Any = None
+    renorm_stddev: Any = None
 
 
 def take(kind: type[Any], value: Any, name: str) -> Any:
