@@ -151,8 +151,8 @@ class Adapter(Protocol):
     An attribute ``gaps`` is optional: it maps capabilities (see `CAPABILITIES`) to the reason why they are
     missing. An attribute ``offers`` is optional: it names parts of the configuration that the adapter has,
     ``"ghosts"`` and ``"renorm"``. Three functions are optional: ``moments(x, axes, keepdims)``,
-    ``weighted_moments(x, axes, frequency_weights, keepdims)`` and ``batch_normalization(x, mean, variance, offset, scale,
-    variance_epsilon)``.
+    ``weighted_moments(x, axes, frequency_weights, keepdims)`` and
+    ``batch_normalization(x, mean, variance, offset, scale, variance_epsilon)``.
     """
 
     convention: Convention
