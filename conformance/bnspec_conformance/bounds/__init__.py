@@ -10,6 +10,8 @@ arrays; per-element arrays are rows of shape (N, C), per-channel arrays have sha
 
 from __future__ import annotations
 
+from ._algorithms import Algorithm, Composed, algorithm_gradients, algorithm_output, algorithm_statistics
+from ._averages import Value, averaged, corrections, power_quotient, square_less, standard_deviation
 from ._beyond import (
     error_function,
     gaussian_slope,
@@ -30,13 +32,21 @@ __all__ = [
     "GRADES",
     "NAIVE",
     "TWO_PASS",
+    "Algorithm",
+    "Composed",
     "Format",
     "Grade",
     "GradientErrors",
     "Statistics",
+    "Value",
     "accumulated",
     "accuracy_goal",
+    "algorithm_gradients",
+    "algorithm_output",
+    "algorithm_statistics",
+    "averaged",
     "batch_statistics",
+    "corrections",
     "error_function",
     "evaluation_gradients",
     "exact_statistics",
@@ -47,10 +57,13 @@ __all__ = [
     "log_gamma",
     "normalized",
     "normals",
+    "power_quotient",
     "relative_to_one",
     "rounded",
     "running",
     "second_derivative",
+    "square_less",
+    "standard_deviation",
     "summed",
     "training_gradients",
     "triangular_residual",
