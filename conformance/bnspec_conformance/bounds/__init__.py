@@ -10,8 +10,7 @@ arrays; per-element arrays are rows of shape (N, C), per-channel arrays have sha
 
 from __future__ import annotations
 
-from ._algorithms import Algorithm, Composed, algorithm_gradients, algorithm_output, algorithm_statistics
-from ._averages import Value, averaged, corrections, power_quotient, square_less, standard_deviation
+from ._algorithms import Algorithm, coarse_share, folded, share_roundings, through_sums
 from ._beyond import (
     error_function,
     gaussian_slope,
@@ -24,6 +23,7 @@ from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grad
 from ._forward import normalized, running
 from ._functions import function_goal, function_gradient, relative_to_one
 from ._gradients import GradientErrors, evaluation_gradients, second_derivative, summed, training_gradients
+from ._parts import Uncertain, averaged, correction, merged, parameter_gradients, root, squared, transformed
 from ._statistics import Statistics, batch_statistics, exact_statistics, weighted_statistics
 
 __all__ = [
@@ -33,39 +33,41 @@ __all__ = [
     "NAIVE",
     "TWO_PASS",
     "Algorithm",
-    "Composed",
     "Format",
     "Grade",
     "GradientErrors",
     "Statistics",
-    "Value",
+    "Uncertain",
     "accumulated",
     "accuracy_goal",
-    "algorithm_gradients",
-    "algorithm_output",
-    "algorithm_statistics",
     "averaged",
     "batch_statistics",
-    "corrections",
+    "coarse_share",
+    "correction",
     "error_function",
     "evaluation_gradients",
     "exact_statistics",
+    "folded",
     "function_goal",
     "function_gradient",
     "gaussian_slope",
     "inverse_error_function",
     "log_gamma",
+    "merged",
     "normalized",
     "normals",
-    "power_quotient",
+    "parameter_gradients",
     "relative_to_one",
+    "root",
     "rounded",
     "running",
     "second_derivative",
-    "square_less",
-    "standard_deviation",
+    "share_roundings",
+    "squared",
     "summed",
+    "through_sums",
     "training_gradients",
+    "transformed",
     "triangular_residual",
     "weighted_statistics",
 ]

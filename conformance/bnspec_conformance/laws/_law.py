@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bnspec_conformance.cases import Case
     from bnspec_conformance.checks import Checks
 
-__all__ = ["Law", "Subject", "Trial", "law", "pure_call", "weighted_call"]
+__all__ = ["Law", "Subject", "Trial", "law", "pure_call", "training_call", "weighted_call"]
 
 
 @dataclass(frozen=True)
@@ -137,4 +137,19 @@ def weighted_call(
     y: np.ndarray[Any, Any] = layer.weighted(given, shares)  # type: ignore[attr-defined]
     checks.same("the input", given, x)
     checks.same("the weights", shares, weights)
+    return y
+
+
+def training_call(layer: Layer, case: Case, number: int, checks: Checks) -> np.ndarray[Any, Any]:
+    """Train on a batch of a case, with its weights or its adjustment, and fail if the call changed what it was given."""
+    x, weights, adjustment = case.training[number], case.weights[number], case.adjustments[number]
+    if weights is not None:
+        return weighted_call(layer, x, weights, checks)
+    if adjustment is None:
+        return pure_call(layer, x, True, checks)
+    given, pair = x.copy(), [part.copy() for part in adjustment]
+    y: np.ndarray[Any, Any] = layer.adjusted(given, *pair)  # type: ignore[attr-defined]
+    checks.same("the input", given, x)
+    for name, seen, wanted in zip(("the scale", "the bias"), pair, adjustment, strict=True):
+        checks.same(name, seen, wanted)
     return y
