@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -31,8 +31,9 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "scale": (True, True, False),
     "momentum": ("default", "drawn", "drawn", "drawn", "keep-all", "take-all"),
     "epsilon": ("default", "of-variance", "of-variance", "far-below", "above"),
-    "data": ("usual", "usual", "few", "few", "far", "farther", "tiny", "huge", "outlier", "constant", "long"),
+    "data": ("usual", "usual", "few", "few", "far", "farther", "tiny", "huge", "outlier", "constant", "long", "empty"),
     "steps": (1, 2, 3, 5),
+    "uneven": (True,),
     "trainable": (True,),
     "state": ("loaded", "loaded", "fresh"),
     "renorm": (False,),
@@ -42,6 +43,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "virtual_batch_size": (None,),
     "adjustment": (False,),
     "weights": (False,),
+    "channels": (None,),
 }
 """Names of options to their values."""
 
@@ -51,9 +53,9 @@ _EPSILONS = {"of-variance": (-0.5, 0.5), "far-below": (-6.0, -2.0), "above": (0.
 _RATIOS = {"far": (2.0, 4.0), "farther": (4.0, 6.0)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Draw(Case):
-    """A case with everything that an original may be asked for beside.
+    """A case, and everything else that an original may be asked for.
 
     Attributes
     ----------
@@ -61,90 +63,85 @@ class Draw(Case):
         The names and values that were drawn, plain data.
     convention : Convention
         What both sides compute.
-    renorm : Renorm or None
-        Of the layer.
-    virtual_batch_size : int or None
-        Of the layer.
     """
 
     options: Mapping[str, Any]
     convention: Convention
-    renorm: bnspec.Renorm | None = None
-    virtual_batch_size: int | None = None
-
-    def __hash__(self) -> int:
-        return hash(self.id)
+    # A frozen draw and its thawed one differ in options only, which a case does not compare.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     @property
-    def trains(self) -> bool:
-        """Whether a call in training is one, as it is not in a layer that is frozen as in evaluation."""
-        return bool(self.options["trainable"]) or self.convention.freeze != "evaluation"
+    def frozen(self) -> bool:
+        """Whether a call in training is one in evaluation."""
+        return not self.options["trainable"] and self.convention.freeze == "evaluation"
 
     @property
     def fresh(self) -> bool:
-        """Whether the state is the one that the layer has when it is made."""
+        """Whether the state is the one that a layer has when it is made."""
         return bool(self.options["state"] == "fresh")
+
+    @cached_property
+    def training(self) -> tuple[Array, ...]:
+        """As of a case; a frozen layer is never trained."""
+        return () if self.frozen else tuple(self._batch(shape, number) for number, shape in enumerate(self.shapes))
+
+    @cached_property
+    def thawed(self) -> Draw:
+        """The same layer as if it could be trained."""
+        return replace(self, options={**self.options, "trainable": True}) if self.frozen else self
 
     @cached_property
     def moving_mean(self) -> Array:
         """As of a case; 0 in a layer that has just been made."""
-        return np.zeros(self.parameter_shape, self.parameter_dtype) if self.fresh else super().moving_mean
+        if self.fresh:
+            return np.zeros(self.parameter_shape, self.parameter_dtype)
+        values = self.mean + self.deviation * self._random("moving_mean").normal(0.3, 0.8, self.parameter_shape)
+        return self._cast(values, self.parameter_dtype)
 
     @cached_property
     def moving_variance(self) -> Array:
         """As of a case; the convention's in a layer that has just been made."""
-        if not self.fresh:
-            return super().moving_variance
-        return np.full(self.parameter_shape, self.convention.initial_variance, self.parameter_dtype)
-
-    @cached_property
-    def renorm_state(self) -> tuple[Array, Array, Array] | None:
-        """moving_stddev, renorm_mean and renorm_stddev, near those of the data but not on them."""
-        if self.renorm is None:
-            return None
         if self.fresh:
-            root = np.sqrt(self.moving_variance)
-            return root, np.zeros_like(root), root
-        random = self._random("renorm")
-        shape = self.parameter_shape
-        deviation = np.sqrt(self.deviation**2 + self.epsilon)
-        values = (
-            deviation * random.uniform(0.5, 2.0, shape),
-            self.mean + self.deviation * random.normal(0.0, 1.0, shape),
-            deviation * random.uniform(0.5, 2.0, shape),
-        )
-        first, second, third = (self._cast(value, self.parameter_dtype) for value in values)
-        return first, second, third
+            return np.full(self.parameter_shape, self.convention.initial_variance, self.parameter_dtype)
+        values = self.deviation**2 * self._random("moving_variance").uniform(0.4, 2.9, self.parameter_shape)
+        return self._cast(values, self.parameter_dtype)
 
     @cached_property
-    def masks(self) -> tuple[Array | None, ...]:
-        """Weights 0 and 1 of x's rank, with size 1 on the feature axis; no channel is without, and none alone."""
-        if not self.options["weights"]:
-            return tuple(None for _ in self.shapes)
+    def renorm_state(self) -> tuple[Array, Array, Array]:
+        """Near the data's, but not on them; what follows from the other averages in a layer that has just been made."""
+        shape = self.parameter_shape
+        if self.fresh:
+            return np.sqrt(self.moving_variance), np.zeros_like(self.moving_mean), np.sqrt(self.moving_variance)
+        random = self._random("renorm")
+        deviation = np.sqrt(self.deviation**2 + self.epsilon) * random.uniform(0.5, 2.0, (2, *shape))
+        mean = self.mean + self.deviation * random.normal(-0.2, 0.7, shape)
+        stddev, spread = (self._cast(part, self.parameter_dtype) for part in deviation)
+        return stddev, self._cast(mean, self.parameter_dtype), spread
+
+    @cached_property
+    def weights(self) -> tuple[Array | None, ...]:
+        """Weights 0 and 1 of x's rank, with size 1 on the last axis; at least two elements are there."""
+        if not self.options["weights"] or self.frozen:
+            return tuple(None for _ in self.training)
         found = []
         for number, shape in enumerate(self.shapes):
-            values = self._random(f"mask {number}").choice([0.0, 1.0, 1.0], (*shape[:-1], 1))
-            values.flat[:2] = 1.0
+            values = self._random(f"weights {number}").choice([0.0, 1.0, 1.0], (*shape[:-1], 1))
+            values.flat[: min(2, values.size)] = 1.0
             found.append(values.astype(self.parameter_dtype))
         return tuple(found)
 
     @cached_property
     def adjustments(self) -> tuple[tuple[Array, Array] | None, ...]:
-        """Scale and bias of each sample, few bits long, so that their products with float32 numbers are exact."""
-        if not self.options["adjustment"]:
-            return tuple(None for _ in self.shapes)
+        """A scale and a bias for each sample."""
+        if not self.options["adjustment"] or self.frozen:
+            return tuple(None for _ in self.training)
         found = []
         for number, shape in enumerate(self.shapes):
             random, wanted = self._random(f"adjustment {number}"), (shape[0], *(1 for _ in shape[1:]))
-            pair = (random.integers(32, 128, wanted) / 64.0, random.integers(-64, 64, wanted) / 64.0)
-            found.append((pair[0].astype(self.parameter_dtype), pair[1].astype(self.parameter_dtype)))
+            pair = random.uniform(0.7, 1.3, wanted), random.normal(0.1, 0.4, wanted)
+            found.append((self._cast(pair[0], self.parameter_dtype), self._cast(pair[1], self.parameter_dtype)))
         return tuple(found)
-
-    @cached_property
-    def cotangent(self) -> Array:
-        """As of a case, in float32's precision, so that a product with an adjustment is exact in float64."""
-        values = self._random("cotangent").normal(0.7, 1.3, self.shapes[-1])
-        return self._cast(values.astype(np.float32), self.dtype)
 
 
 def draw(
@@ -182,6 +179,8 @@ def draw(
     options.update(forced or {})
     mend(options, random)
     options.update(forced or {})
+    if options["data"] == "empty":
+        options["steps"] = max(2, options["steps"])
     convention = convention_of(options)
     options["convention"] = convention.name
 
@@ -189,6 +188,7 @@ def draw(
     chosen = options["axis"] if isinstance(options["axis"], list) else [options["axis"]]
     axis = tuple(sorted(a % rank for a in chosen))
     shapes = _shapes(options, rank, axis, random)
+    options["channels"] = int(np.prod([shapes[-1][place] for place in axis]))
     deviation, mean = _scale(options, random)
     epsilon = convention.epsilon
     if options["epsilon"] in _EPSILONS:
@@ -201,7 +201,8 @@ def draw(
             limits = {"rmin": 1.0 / 1.5, "rmax": 1.5, "dmax": 0.5}
         elif options["renorm_clipping"] == "dmax":
             limits["dmax"] = 0.25
-        share = 0.99 if options["renorm_momentum"] in ("default", "none") else float(random.uniform(0.1, 0.95))
+        # Of a new batch, as in `Case`.
+        share = float(random.uniform(0.05, 0.9)) if options["renorm_momentum"] == "drawn" else 1.0 - 0.99
         renorm = bnspec.Renorm(**limits, momentum=share)
     return Draw(
         id=f"{original} {seed} {number}{' forced' if forced else ''}",
@@ -218,7 +219,7 @@ def draw(
         options=options,
         convention=convention,
         renorm=renorm,
-        virtual_batch_size=options["virtual_batch_size"],
+        ghosts=options["virtual_batch_size"],
     )
 
 
@@ -230,16 +231,20 @@ def _shapes(options: Options, rank: int, axis: tuple[int, ...], random: np.rando
     if few:
         for place in reduced:
             sizes[place] = 1
-    if options.get("channels"):
+    if options["channels"]:
         sizes[axis[0]] = options["channels"]
-    shapes = []
-    for _ in range(options["steps"]):
-        count = int(random.integers(2, 6) if few else random.integers(300, 3000) if long else random.integers(2, 25))
+    shapes, count = [], 0
+    for number in range(options["steps"]):
+        if number == 0 or options["uneven"]:
+            low, high = (2, 6) if few else (300, 3000) if long else (2, 25)
+            count = int(random.integers(low, high))
         size = options["virtual_batch_size"]
         if size is not None:
-            count = size * int(random.integers(1, 6))
+            count = size * max(1, count // size)
         sizes[0 if size is not None else reduced[0]] = count
         shapes.append(tuple(sizes))
+    if options["data"] == "empty":
+        shapes[0] = tuple(0 if place == reduced[0] else size for place, size in enumerate(sizes))
     return tuple(shapes)
 
 

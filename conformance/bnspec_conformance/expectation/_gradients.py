@@ -59,6 +59,10 @@ def _evaluation(case: Case, grade: bounds.Grade, chained: bool) -> dict[str, Exp
     given = bounds.exact_statistics(mean, variance)
     rows, cotangent = to_rows(x, case.axis), to_rows(case.cotangent, case.axis)
     limit = bounds.evaluation_gradients(rows, cotangent, given, case.epsilon, gamma, grade, form, out, chained=chained)
+    if isinstance(grade, bounds.Algorithm):
+        ones = np.ones_like(rows)
+        _, by_sum = bounds.through_sums(rows, cotangent, ones, given, case.epsilon, gamma, grade, form)
+        limit = limit._replace(gamma=limit.gamma + by_sum)
     exact = exact._replace(weights=None)
     return _expected(case, exact, limit, from_rows(limit.x, x.shape, case.axis))
 
