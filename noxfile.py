@@ -91,6 +91,15 @@ def functions(session: nox.Session) -> None:
     session.run(shared(session), "-m", "bnspec_conformance.functions", *session.posargs, env=QUIET, external=True)
 
 
+@nox.session(python="3.11", default=False)
+def differential(session: nox.Session) -> None:
+    """Compare with released libraries on random configurations; the tables are in docs/differential.md."""
+    # tf-keras brings TensorFlow along.
+    install = ["--quiet", "--constraint", str(CONSTRAINTS), "--group", "differential"]
+    session.install(*install, "--editable", f".[{EXTRAS}]")
+    session.run("python", "-m", "differential", *session.posargs, env={**QUIET, "PYTHONPATH": "conformance"})
+
+
 @nox.session(venv_backend="none", default=False)
 def modes(session: nox.Session) -> None:
     """Try every law on every case in every mode of TensorFlow; the table is in docs/backends.md."""

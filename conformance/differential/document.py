@@ -111,19 +111,15 @@ def made(result: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> st
     """
     seconds = sum(each["seconds"] for each in result["originals"].values())
     draws = sum(each["configurations"] for each in result["originals"].values())
-    return section(
-        SECTION,
-        _COMMAND,
-        [
-            f"Seed {result['seed']}: {draws} draws, {result['count']} for each original, in {seconds / 60:.0f} minutes "
-            "of processes, up to three of them at a time. An error is given as a fraction of its bound; at most 1 is "
-            "within it.",
-            _counts(result),
-            "### Known failures",
-            _known(result),
-            "### Arguments",
-            "Draws in which the argument is not its default. The last columns are the worst errors as fractions of "
-            "their bounds, of bnspec on all these backends, and of the originals where no known failure is in the way.",
-            _arguments(result, more or {}),
-        ],
+    counted = (
+        f"Seed {result['seed']}: {draws} draws, {result['count']} for each original, in {seconds / 60:.0f} minutes "
+        "of processes, some of them at the same time. An error is given as a fraction of its bound: within it, at most "
+        "1."
     )
+    explained = (
+        "Draws in which the argument is not its default. The last columns are the worst errors as fractions of their "
+        "bounds, of bnspec on all these backends, and of the originals where no known failure is in the way."
+    )
+    parts = [counted, _counts(result), "### Known failures", _known(result)]
+    parts += ["### Arguments", explained, _arguments(result, more or {})]
+    return section(SECTION, _COMMAND, parts)

@@ -110,9 +110,7 @@ def judge(draw: Draw, make: Any, grade: Grade, *, chained: bool) -> Verdict:
     try:
         steps = expectation.trajectory(draw, draw.convention, grade)
         layer = make(draw)
-        for x, weights, adjustment, step in zip(
-            draw.training, draw.weights, draw.adjustments, steps[:-1], strict=True
-        ):
+        for x, weights, adjustment, step in zip(draw.training, draw.weights, draw.adjustments, steps[:-1], strict=True):
             compare("y", layer.train(x.copy(), weights, adjustment), step.y)
             averages(layer, step)
         if draw.frozen:

@@ -88,9 +88,7 @@ class Ours:
                 return self.spec.vjp(params, state, x, **options)[2](cotangent)
 
             found = self._run(backward, *(send(self.backend, part) for part in (x, cotangent)))._asdict()
-            return {
-                k: receive(self.backend, found[k]) for k in ("x", "gamma", "beta") if found.get(k) is not None
-            }
+            return {k: receive(self.backend, found[k]) for k in ("x", "gamma", "beta") if found.get(k) is not None}
 
     def _options(self, weights: Array | None, adjustment: Any) -> dict[str, Any]:
         """Name the options of a call; a frozen layer is never trained."""

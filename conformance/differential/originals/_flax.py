@@ -152,7 +152,7 @@ class Flax:
         self.kind, self.followed = kind, followed
 
     def mend(self, options: dict[str, Any], random: np.random.Generator) -> None:
-        """A mask leaves elements of every channel."""
+        """Give masks to the last axis only, so that every channel has elements."""
         if options["axis"] != -1:
             options["weights"] = False
 

@@ -49,9 +49,7 @@ class _Layer:
         rank = draw.options["rank"]
         self.shape = tuple(size if a in draw.axis else 1 for a, size in enumerate(draw.shapes[-1]))
         named = {"scale": draw.gamma, "offset": draw.beta}
-        self.params = {
-            "bn": {name: jnp.asarray(v.reshape(self.shape)) for name, v in named.items() if v is not None}
-        }
+        self.params = {"bn": {name: jnp.asarray(v.reshape(self.shape)) for name, v in named.items() if v is not None}}
         assert rank == len(self.shape)  # noqa: S101 - the layer keeps statistics of the input's rank
         zero = jnp.zeros(self.shape, draw.dtype)
         empty = {"counter": jnp.zeros((), jnp.int32), "hidden": zero, "average": zero}

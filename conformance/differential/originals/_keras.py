@@ -75,8 +75,11 @@ class _Layer:
         """Call; with JAX, compiled, as training with Keras is."""
         given = keras.ops.convert_to_tensor(x)
         if _BACKEND != "jax":
-            return np.asarray(keras.ops.convert_to_numpy(self.layer(given, **options).detach() if _BACKEND == "torch"
-                                                         else self.layer(given, **options)))
+            return np.asarray(
+                keras.ops.convert_to_numpy(
+                    self.layer(given, **options).detach() if _BACKEND == "torch" else self.layer(given, **options)
+                )
+            )
         import jax  # noqa: PLC0415 - not there with other backends
 
         @jax.jit
@@ -124,7 +127,7 @@ def _with_jax(layer: Any, parameters: dict[str, Any], x: Array, cotangent: Array
     )
     found = {"x": by_x}
     for name, variable in parameters.items():
-        found |= {name: g for v, g in zip(variables, by_values, strict=True) if v is variable}
+        found[name] = next(g for v, g in zip(variables, by_values, strict=True) if v is variable)
     return found
 
 
@@ -173,7 +176,7 @@ class Keras:
     }
 
     def mend(self, options: dict[str, Any], random: np.random.Generator) -> None:
-        """A mask has the input's shape without the last axis, which is then the feature axis."""
+        """Give masks to the last axis only: they have the input's shape without it."""
         if options["renorm"] is False:
             options["renorm_clipping"] = options["renorm_momentum"] = "none"
         if options["axis"] != -1:

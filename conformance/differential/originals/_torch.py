@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from bnspec.conventions import TORCH as CONVENTION
@@ -13,6 +12,8 @@ from bnspec_conformance.bounds import NAIVE, Algorithm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
 
     from bnspec.conventions import Convention
     from differential.draw import Draw
