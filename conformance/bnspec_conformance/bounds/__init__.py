@@ -10,7 +10,7 @@ arrays; per-element arrays are rows of shape (N, C), per-channel arrays have sha
 
 from __future__ import annotations
 
-from ._algorithms import Algorithm, coarse_share, folded, share_roundings, through_sums
+from ._algorithms import Algorithm, coarse_share, folded, may_be_negative, share_roundings, through_sums
 from ._beyond import (
     error_function,
     gaussian_slope,
@@ -53,6 +53,7 @@ __all__ = [
     "gaussian_slope",
     "inverse_error_function",
     "log_gamma",
+    "may_be_negative",
     "merged",
     "normalized",
     "normals",

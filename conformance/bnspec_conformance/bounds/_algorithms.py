@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["Algorithm", "coarse_share", "folded", "share_roundings", "through_sums"]
+__all__ = ["Algorithm", "coarse_share", "folded", "may_be_negative", "share_roundings", "through_sums"]
 
 # 1.0 u: XLA's power of a float32 or float64 in (0, 1) with a whole exponent up to 64, on 100,000 draws.
 _POWER = 4.0
@@ -48,6 +48,11 @@ class Algorithm(Grade):
     clipped: bool = False
     coarse: bool = False
     quotient: bool = False
+
+
+def may_be_negative(grade: Grade) -> bool:
+    """Tell whether a computed variance may be negative."""
+    return grade.mean == "one-pass" and not getattr(grade, "clipped", False)
 
 
 def folded(

@@ -277,9 +277,10 @@ def moved(
         }
         if case.renorm is not None:
             del arriving["moving_variance"]
-            spread = bounds.root(Uncertain(variance, entered.variance_error), case.epsilon, form)
+            signed = bounds.may_be_negative(grade)
+            spread = bounds.root(Uncertain(variance, entered.variance_error), case.epsilon, form, signed=signed)
             arriving["moving_stddev"] = (
-                bounds.root(Uncertain(estimate, estimated), case.epsilon, form),
+                bounds.root(Uncertain(estimate, estimated), case.epsilon, form, signed=signed),
                 entry.take_variance,
             )
             arriving["renorm_mean"] = (Uncertain(mean, mean_error), case.renorm.momentum)

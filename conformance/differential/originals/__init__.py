@@ -56,15 +56,17 @@ class Place(NamedTuple):
     environment: Mapping[str, str]
 
 
-_X64 = {"JAX_ENABLE_X64": "1"}
+# The batches are small: more threads than one would only wait for each other.
+_THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+_X64 = {"JAX_ENABLE_X64": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", **_THREADS}
 
 PLACES = {
-    "tf_keras v2": Place("tf_keras", "V2", {}),
-    "tf_keras v1": Place("tf_keras", "V1", {}),
-    "torch": Place("torch", "TORCH", {}),
-    "keras on tensorflow": Place("keras", "KERAS", {"KERAS_BACKEND": "tensorflow"}),
+    "tf_keras v2": Place("tf_keras", "V2", _THREADS),
+    "tf_keras v1": Place("tf_keras", "V1", _THREADS),
+    "torch": Place("torch", "TORCH", _THREADS),
+    "keras on tensorflow": Place("keras", "KERAS", {"KERAS_BACKEND": "tensorflow", **_THREADS}),
     "keras on jax": Place("keras", "KERAS", {"KERAS_BACKEND": "jax", **_X64}),
-    "keras on torch": Place("keras", "KERAS", {"KERAS_BACKEND": "torch"}),
+    "keras on torch": Place("keras", "KERAS", {"KERAS_BACKEND": "torch", **_THREADS}),
     "flax.linen": Place("flax", "LINEN", _X64),
     "flax.nnx": Place("flax", "NNX", _X64),
     "haiku": Place("haiku", "HAIKU", _X64),
