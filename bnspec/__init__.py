@@ -2,7 +2,7 @@
 
 from importlib import metadata
 
-from bnspec import conventions
+from bnspec import conventions, layers
 from bnspec.batchnorm import (
     BatchNorm,
     Gradients,
@@ -28,6 +28,7 @@ __all__ = [
     "backend",
     "batch_normalization",
     "conventions",
+    "layers",
     "moments",
     "weighted_moments",
 ]
