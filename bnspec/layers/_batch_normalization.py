@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from functools import partial
+from operator import index
+from typing import TYPE_CHECKING, Any
 
 from bnspec.arrays import (
     as_axes,
+    common_namespace,
     dtype_name,
+    require_real_floating,
     resolve_axes,
     shape_of,
     sizes_of,
 )
 from bnspec.batchnorm import BatchNorm, Params, State
-from bnspec.batchnorm._definition import DEFAULT, Default
+from bnspec.batchnorm._definition import DEFAULT
 from bnspec.conventions import TF_LAYERS, Convention
 from bnspec.errors import message
 from bnspec.layers._configuration import require_name
@@ -113,9 +117,9 @@ class BatchNormalization(Saved):
 
     def __init__(
         self,
-        axis: int | Sequence[int] | Literal[Default.DEFAULT] = DEFAULT,
-        momentum: float | Literal[Default.DEFAULT] | None = DEFAULT,
-        epsilon: float | Literal[Default.DEFAULT] = DEFAULT,
+        axis: int | Sequence[int] = DEFAULT,
+        momentum: float | None = DEFAULT,
+        epsilon: float = DEFAULT,
         center: bool = True,
         scale: bool = True,
         beta_initializer: Any = "zeros",
@@ -142,7 +146,7 @@ class BatchNormalization(Saved):
         arguments = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         self._settings = Settings(arguments)
         super().__init__("batch_normalization" if name is None else name, trainable)
-        self._axes = as_axes("axis", cast("int", self.spec.axis))
+        self._axes = as_axes("axis", self.spec.axis)
         self._dtype = self._settings.dtype
 
     @property
@@ -249,17 +253,19 @@ class BatchNormalization(Saved):
             If an argument is not as described. Then nothing has changed, and no variables have been made.
         """
         require_name(name)
+        common_namespace(x=inputs)
+        require_real_floating(x=inputs)
         variables = self._variables or create(self._settings, self._dtype, shape_of(inputs), inputs)
         values = {key: variable.value for key, variable in variables.items()}
-        training, shares = self._in_training(training), self._weighed(inputs, weights, mask)
-        y, after = self._applied(values, inputs, training, shares)
+        call = self._bound(inputs, training, weights, mask)
+        y, after = call(*_split(values))
         changed = _changed(values, after)
         for key, value in changed.items():
             require_concrete(key, value)
         if not self.built:
             self._adopt(variables, shape_of(inputs), inputs)
-        if training is not False and self._settings.arguments["defer_updates"]:
-            self._defer(values, changed, (inputs, training, shares), as_list(weights) + as_list(mask), name)
+        if call.keywords["training"] is not False and self._settings.arguments["defer_updates"]:
+            self._defer(call, values, changed, (inputs, *as_list(weights), *as_list(mask)), name)
         else:
             self._assign(changed)
         return y
@@ -301,8 +307,7 @@ class BatchNormalization(Saved):
         self._require_count("non_trainable", non_trainable, others)
         given = (*trainable, *non_trainable)
         values = {variable.name: value for variable, value in zip((*owned, *others), given, strict=True)}
-        shares = self._weighed(inputs, weights, mask)
-        y, after = self._applied(values, inputs, self._in_training(training), shares)
+        y, after = self._bound(inputs, training, weights, mask)(*_split(values))
         values.update(_changed(values, after))
         result = [values[variable.name] for variable in others]
         return y, tuple(result) if isinstance(non_trainable, tuple) else result
@@ -324,53 +329,40 @@ class BatchNormalization(Saved):
 
     def _adopt(self, variables: dict[str, Variable], shape: Sequence[int | None], like: Any) -> None:
         self._variables = variables
-        self._input_shape = tuple(shape)
+        self._input_shape = tuple(None if size is None else index(size) for size in shape)
         if self._dtype is None:
             self._dtype = dtype_name(like.dtype)
 
-    def _in_training(self, training: Any) -> Any:
-        frozen = self.spec.convention.freeze == "evaluation" and not self.trainable
-        return False if frozen else training
-
-    def _weighed(self, inputs: Any, weights: Any, mask: Any) -> Any:
-        if mask is None:
-            return weights
-        if weights is not None:
-            raise ValueError(message("weights and mask must not be given together", "Multiply them."))
-        return weights_of(mask, inputs, self._axes)
-
-    def _applied(self, values: dict[str, Any], inputs: Any, training: Any, weights: Any) -> tuple[Any, State]:
-        function, pair = self._settings.arguments["adjustment"], None
-        if function is not None and training is not False:
-            pair = function(sizes_of(inputs))
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise TypeError(message("adjustment must return a pair (scale, bias)", type=type(pair).__qualname__))
-        params, state = _split(values)
-        return self.spec.apply(
-            params,
-            state,
-            inputs,
-            training=training,
-            weights=weights,
-            **({} if pair is None else {"adjustment": tuple(pair)}),
-        )
+    def _bound(self, inputs: Any, training: Any, weights: Any, mask: Any) -> partial[tuple[Any, State]]:
+        """Return the definition's function of parameters and state for one batch."""
+        if mask is not None:
+            if weights is not None:
+                raise ValueError(message("weights and mask must not be given together", "Multiply them."))
+            weights = weights_of(mask, inputs, self._axes)
+        if self.spec.convention.freeze == "evaluation" and not self.trainable:
+            training = False
+        adjust = self._settings.arguments["adjustment"]
+        adjustment = None if adjust is None or training is False else adjust(sizes_of(inputs))
+        return partial(self.spec.apply, x=inputs, training=training, weights=weights, adjustment=adjustment)
 
     def _defer(
-        self, values: dict[str, Any], changed: dict[str, Any], call: tuple[Any, Any, Any], more: list[Any], name: Any
+        self,
+        call: partial[tuple[Any, State]],
+        values: dict[str, Any],
+        changed: dict[str, Any],
+        inputs: tuple[Any, ...],
+        name: str | None,
     ) -> None:
-        """Add the update of a call, which enters the batch into the averages that are there when it is run."""
+        """Add an update that enters a batch into the averages that are there when it is run."""
         params, before = _split(values)
-        inputs, training, weights = call
 
         def action() -> None:
             now = {key: variable.value for key, variable in self._variables.items()}
             _, state = _split(now)
-            after = changed
-            if any(new is not old for new, old in zip(state, before, strict=True)):
-                after = _changed(now, self.spec.apply(params, state, inputs, training=training, weights=weights)[1])
-            self._assign(after)
+            untouched = all(new is old for new, old in zip(state, before, strict=True))
+            self._assign(changed if untouched else _changed(now, call(params, state)[1]))
 
-        self._updates.add(Update(action, (inputs, *more), name), (inputs, *more))
+        self._updates.add(Update(action, inputs, name), inputs)
 
 
 def _split(values: dict[str, Any]) -> tuple[Params, State]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from operator import index
 from typing import TYPE_CHECKING, Any
 
 from bnspec import conventions
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = [
     "as_convention",
     "as_dtype",
-    "as_group_size",
     "as_renorm",
     "require_bools",
     "require_compatible",
@@ -154,36 +152,6 @@ def as_renorm(clipping: Any, momentum: Any) -> Renorm:
         if value is not None:
             given[name] = float(value) if getattr(value, "shape", None) == () else value
     return Renorm(**given, momentum=momentum)
-
-
-def as_group_size(given: Any) -> int | None:
-    """Take a size of virtual batches.
-
-    Parameters
-    ----------
-    given : int or None
-        What came.
-
-    Returns
-    -------
-    int or None
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is not a positive integer.
-    """
-    if given is None:
-        return None
-    try:
-        size = index(given)
-    except TypeError:
-        size = None
-    if size is None or isinstance(given, bool):
-        raise TypeError(message("virtual_batch_size must be an integer or None", virtual_batch_size=given))
-    if size < 1:
-        raise ValueError(message("virtual_batch_size must be positive", virtual_batch_size=size))
-    return size
 
 
 def require_compatible(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from bnspec.arrays import ACCUMULATES_IN, as_axes, common_namespace, device_of, resolve_axes, shape_of
 from bnspec.batchnorm import Params
@@ -54,7 +54,7 @@ def create(settings: Settings, dtype: str | None, shape: Sequence[int | None], l
         As of :meth:`bnspec.layers.BatchNormalization.build`.
     """
     xp, spec, sizes = common_namespace(like=like), settings.spec, tuple(shape)
-    for axis in resolve_axes("axis", as_axes("axis", cast("int", spec.axis)), sizes):
+    for axis in resolve_axes("axis", as_axes("axis", spec.axis), sizes):
         if sizes[axis] is None:
             raise ValueError(message("the sizes of the feature axes must be known", input_shape=sizes, axis=spec.axis))
     if dtype is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from bnspec.arrays import as_axes
 from bnspec.batchnorm import BatchNorm, Renorm
@@ -13,7 +13,6 @@ from bnspec.errors import message
 from bnspec.layers._configuration import (
     as_convention,
     as_dtype,
-    as_group_size,
     as_renorm,
     require_bools,
     require_compatible,
@@ -62,9 +61,9 @@ class Settings:
         require_compatible(
             fused=given["fused"],
             renorm=given["renorm"],
-            virtual_batch_size=as_group_size(given["virtual_batch_size"]),
+            virtual_batch_size=given["virtual_batch_size"],
             adjustment=given["adjustment"],
-            axes=as_axes("axis", cast("int", self.spec.axis)),
+            axes=as_axes("axis", self.spec.axis),
         )
         _ = self.objects, self.dtype  # they raise where they cannot be
 
@@ -75,12 +74,8 @@ class Settings:
         return BatchNorm(
             **{name: given[name] for name in ("axis", "momentum", "epsilon", "center", "scale")},
             convention=as_convention(given["convention"]),
-            **({"renorm": self.correction} if given["renorm"] else {}),
-            **(
-                {}
-                if given["virtual_batch_size"] is None
-                else {"virtual_batch_size": as_group_size(given["virtual_batch_size"])}
-            ),
+            renorm=self.correction if given["renorm"] else None,
+            virtual_batch_size=given["virtual_batch_size"],
         )
 
     @cached_property
@@ -129,8 +124,7 @@ class Settings:
         return {
             **{name: given[name] for name in ("renorm", "fused", "defer_updates")},
             "axis": list(axis) if isinstance(axis, tuple) else axis,
-            **{name: getattr(spec, name) for name in ("momentum", "epsilon", "center", "scale")},
-            "virtual_batch_size": as_group_size(given["virtual_batch_size"]),
+            **{name: getattr(spec, name) for name in ("momentum", "epsilon", "center", "scale", "virtual_batch_size")},
             **{
                 name: None if self.objects[name] is None else table.serialize(name, self.objects[name])
                 for name, table in OBJECTS.items()
