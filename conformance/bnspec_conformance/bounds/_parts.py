@@ -92,7 +92,8 @@ def correction(
         value = np.abs(part.value)
         with np.errstate(divide="ignore"):  # infinite where D may be 0
             largest = np.where(least > 0.0, (value + part.error) / np.where(least > 0.0, least, 1.0), np.inf)
-        return (largest - value / size) + 2.0 * u * largest + form.tiny
+        error: Array = (largest - value / size) + 2.0 * u * largest + form.tiny
+        return error
 
     deviating = root(variance, epsilon, form)
     difference = mean.value - average.value
@@ -207,9 +208,8 @@ def merged(groups: tuple[Statistics, ...], weights: Array, whole: Statistics, gr
     mean_error = averaged(means, errors, weights, whole.mean, grade, form)
     between = (share * (means - whole.mean) ** 2).sum(axis=0)
     added = weighted_statistics(means, weights, whole.mean, between, grade, form).variance_error
-    within = averaged(
-        variances, np.stack([part.variance_error for part in groups]), weights, whole.variance - between, grade, form
-    )
+    moved = np.stack([part.variance_error for part in groups])
+    within = averaged(variances, moved, weights, whole.variance - between, grade, form)
     widest = errors.max(axis=0)
     moved = within + added + widest * (2.0 * np.sqrt(between) + widest)
     moved = moved + 8.0 * form.roundoff * (whole.variance + moved)
@@ -255,8 +255,8 @@ def parameter_gradients(
 
     Notes
     -----
-    dgamma = r sum(c x') + d sum(c) + sum(dy b). Sums of the batch may be taken in any order and with the factors inside:
-    g(h + 8) of the sizes of all terms.
+    dgamma = r sum(c x') + d sum(c) + sum(dy b). Sums of the batch may be taken in any order and with the factors
+    inside: g(h + 8) of the sizes of all terms.
     """
     one = Uncertain(np.ones_like(products[1]), 0.0)
     r, d = (one, Uncertain(np.zeros_like(products[1]), 0.0)) if correction is None else correction

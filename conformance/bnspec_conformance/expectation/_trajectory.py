@@ -251,10 +251,8 @@ def moved(
         if case.renorm is not None:
             del arriving["moving_variance"]
             spread = bounds.root(Uncertain(variance, entered.variance_error), case.epsilon, form)
-            arriving["moving_stddev"] = (
-                bounds.root(Uncertain(estimate, estimated), case.epsilon, form),
-                entry.take_variance,
-            )
+            running = bounds.root(Uncertain(estimate, estimated), case.epsilon, form)
+            arriving["moving_stddev"] = (running, entry.take_variance)
             arriving["renorm_mean"] = (Uncertain(mean, mean_error), case.renorm.momentum)
             arriving["renorm_stddev"] = (spread, case.renorm.momentum)
         for name, (new, share) in arriving.items():

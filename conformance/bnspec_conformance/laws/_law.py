@@ -38,8 +38,9 @@ class Law:
         The cases.
     requires : frozenset of str
         The capabilities that the law itself needs.
-    every_convention : bool
-        Whether the law depends on the convention, and is tried under each one that a subject offers.
+    conventions : int or None
+        Under how many of the conventions that a subject offers the law is tried: 1 where it does not depend on them,
+        2 where it depends on them a little, and None for all.
     """
 
     group: str
@@ -48,7 +49,7 @@ class Law:
     check: Callable[[Adapter, Case, Grade, Checks], None]
     cases: tuple[Case, ...]
     requires: frozenset[str]
-    every_convention: bool
+    conventions: int | None
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,13 @@ class Trial:
 
 
 def law(
-    group: str, cases: Iterable[Case], *, requires: Iterable[str] = (), every_convention: bool = False
+    group: str, cases: Iterable[Case], *, requires: Iterable[str] = (), conventions: int | None = 1
 ) -> Callable[[Callable[[Adapter, Case, Grade, Checks], None]], Law]:
     """Make a law of a function.
 
     Parameters
     ----------
-    group, cases, requires, every_convention
+    group, cases, requires, conventions
         As of :class:`Law`.
 
     Returns
@@ -116,7 +117,7 @@ def law(
     def decorate(check: Callable[[Adapter, Case, Grade, Checks], None]) -> Law:
         sentence = (check.__doc__ or "").partition("\n")[0]
         name = check.__name__
-        return Law(group, name, sentence, check, tuple(cases), frozenset(requires), every_convention)
+        return Law(group, name, sentence, check, tuple(cases), frozenset(requires), conventions)
 
     return decorate
 
@@ -141,7 +142,7 @@ def weighted_call(
 
 
 def training_call(layer: Layer, case: Case, number: int, checks: Checks) -> np.ndarray[Any, Any]:
-    """Train on a batch of a case, with its weights or its adjustment, and fail if the call changed what it was given."""
+    """Train on a batch of a case, with its weights or its adjustment, and fail if the call changed its arguments."""
     x, weights, adjustment = case.training[number], case.weights[number], case.adjustments[number]
     if weights is not None:
         return weighted_call(layer, x, weights, checks)
