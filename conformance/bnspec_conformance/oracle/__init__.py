@@ -4,14 +4,17 @@ Every input is taken at its exact value, sums are sums of integers, and each res
 grid that is at least 2**-192 times finer than the result itself; `Exact` states the guarantee.
 """
 
-from ._batchnorm import Moments, State, Step, batch_normalization, moments, trajectory
+from ._batchnorm import Moments, batch_normalization, moments
 from ._derivatives import Gradients, gradients, hessian_vector_product
 from ._exact import GUARD_BITS, Exact
+from ._trajectory import Entry, Group, State, Step, trajectory
 
 __all__ = [
     "GUARD_BITS",
+    "Entry",
     "Exact",
     "Gradients",
+    "Group",
     "Moments",
     "State",
     "Step",
