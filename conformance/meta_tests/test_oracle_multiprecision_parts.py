@@ -76,10 +76,10 @@ def test_ghost_batches_by_hand(grouping, update, estimator):
     convention = changed(ghost_grouping=grouping, ghost_update=update, running_variance=estimator)
     run = {**ONE, "epsilon": 0.0, "momentum": 0.5, "convention": convention, "virtual_batch_size": 2}
     step, last = trajectory([(x, True), (x[:3], False)], **run)
-    assert_all_same((step.y, step.mean, step.variance), (np.asarray(y)[:, np.newaxis], [3], [Fraction(15, 2)]), x)
+    assert_same(step.y, np.asarray(y)[:, np.newaxis], x)
     assert_all_same(step.state[:2], ([mean], [variance]), x)
     assert step.state.num_batches == last.state.num_batches == counted
-    assert step.correction is None
+    assert step.mean is step.variance is step.correction is None
 
 
 # In a channel of 0 and 4 with the weights 1 and 3, mean and variance are 3: the divisor 4 - 3/2 makes 24/5 of it.
@@ -118,6 +118,18 @@ def test_renormalization_by_hand():
     assert after.correction is None
     assert_same(after.y, batch_normalization(x, *step.state[:2], run["beta"], run["gamma"], 1.0), x)
     assert_all_same(after.state[3:], step.state[3:], x)
+
+
+def test_averages_of_renormalization_start_where_the_variance_does():
+    run = {**RUN, "moving_variance": np.asarray([4.0, 0.25]), "renorm": Renorm()}
+    start = {"moving_stddev": np.asarray([2.0, 0.5]), "renorm_mean": np.zeros(2)}
+    steps = [(X, False), (X[:0], True), (X, True), (X, False)]
+    found = trajectory(steps, **run)
+    assert_layers_same(found, trajectory(steps, **run, **start, renorm_stddev=start["moving_stddev"]))
+    assert_all_same(found[1].state[3:], (*start.values(), start["moving_stddev"]))
+    assert [step.correction is None for step in found] == [True, True, False, True]
+    # Without renormalization, they are not read.
+    assert_layers_same(trajectory(steps, **RUN, **NEUTRAL), trajectory(steps, **RUN))
 
 
 def test_moving_variance_is_not_negative():
@@ -162,7 +174,9 @@ def test_one_ghost_batch_is_the_batch(update, renormed, grouping):
     if renormed:
         run |= {**NEUTRAL, "renorm": Renorm(dmax=0.5)}
     steps = [(X, True, WEIGHTS), (MORE, True), (LAST[:3], False)]
-    assert_layers_same(trajectory(steps, **run, virtual_batch_size=4), trajectory(steps, **run))
+    found = trajectory(steps, **run, virtual_batch_size=4)
+    wanted = [step._replace(mean=None, variance=None) for step in trajectory(steps, **run)]
+    assert_layers_same(found, wanted)
     options = {"weights": WEIGHTS, "convention": run["convention"]}
     assert_all_same(gradients(X, G, **TRAIN, **options, virtual_batch_size=4), gradients(X, G, **TRAIN, **options))
     found = hessian_vector_product(X, G, U, **LAYER, **options, virtual_batch_size=4)
@@ -329,11 +343,10 @@ REFUSED = {
     "no size": ({"virtual_batch_size": 0}, None, "must be positive"),
     "feature axis": ({"virtual_batch_size": 2, "axis": (0, 1)}, None, "no feature axis"),
     "adjusted ghosts": ({"virtual_batch_size": 2}, (A, B), "virtual_batch_size=None"),
+    "one element in each": ({"virtual_batch_size": 1}, None, "more than one element"),
     "running ghosts": ({"virtual_batch_size": 2, **RUNNING}, None, "virtual_batch_size=None"),
     "running renormalization": ({**RENORM, **RUNNING}, None, "no renormalization"),
     "each and renormalization": ({**RENORM, **EACH, "virtual_batch_size": 2}, None, "ghost_update"),
-    "no averages": ({"renorm": Renorm()}, None, "must be given"),
-    "averages alone": (NEUTRAL, None, "must be given"),
     "shape of an average": ({**RENORM, "renorm_mean": np.zeros(3)}, None, "renorm_mean must have shape"),
     "shape of an adjustment": ({}, (X.T, B), "broadcast"),
     "adjustment of another rank": ({}, (X[np.newaxis], B), "must broadcast"),

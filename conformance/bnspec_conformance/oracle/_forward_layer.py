@@ -25,9 +25,9 @@ __all__ = ["State", "Step", "trajectory"]
 class Step(NamedTuple):
     """Output, state after it, batch statistics, and the correction of renormalization.
 
-    Mean and population variance are those of the whole batch, also where ghost batches normalize. They are None in
-    evaluation and for a batch that is empty or whose weights are all 0; in a channel whose weights are all 0, they
-    are 0. The correction (r, d) is None in evaluation and without renormalization.
+    Mean and population variance are None in evaluation, for a batch that is empty or whose weights are all 0, and
+    with ghost batches; in a channel whose weights are all 0, they are 0. The correction (r, d) is None in evaluation,
+    for an empty batch and without renormalization.
     """
 
     y: ObjectArray
@@ -56,12 +56,11 @@ def _read(step: Sequence[Any], boolean: bool) -> _Batch:
 
 
 class _Measured(NamedTuple):
-    """The statistics of a training batch: of all of it, of what enters the averages, and of what normalizes.
+    """The statistics of a training batch: of what enters the averages, and of what normalizes.
 
     `groups` has for each channel its ghost batches: indices, mean and normalizing variance.
     """
 
-    whole: Entry
     entries: list[Entry]
     groups: dict[Index, list[tuple[list[Index], Any, Any]]]
 
@@ -71,7 +70,7 @@ def _measure(batch: _Batch, layout: Layout, ghosts: Ghosts, convention: Conventi
     weights = np.broadcast_to(batch.weights, layout.shape)
     update = "merged" if ghosts.size is None else convention.ghost_update
     entries = [Entry.absent(layout.kept) for _ in range(ghosts.groups if update == "each" else 1)]
-    measured = _Measured(Entry.absent(layout.kept), entries, {})
+    measured = _Measured(entries, {})
 
     def found(indices: list[Index]) -> tuple[Any, Any, Any, Any]:
         total, mean, variance = statistics([batch.data[i] for i in indices], [weights[i] for i in indices])
@@ -81,7 +80,6 @@ def _measure(batch: _Batch, layout: Layout, ghosts: Ghosts, convention: Conventi
         together = found(indices)
         groups = ghosts.split(indices)
         apart = [together] if ghosts.size is None else [found(group) for group in groups]
-        measured.whole.put(place, *together)
         measured.groups[place] = [
             (group, mean, estimate(convention.normalizing_variance, variance, total, epsilon))
             for group, (total, mean, variance, _) in zip(groups, apart, strict=True)
@@ -185,7 +183,8 @@ def trajectory(
     renorm : Renorm, optional
         Correct training batches towards averages of their own.
     moving_stddev, renorm_mean, renorm_stddev : array, optional
-        Parameter-shaped, where the averages of renormalization start: required with it, and refused without.
+        Parameter-shaped, where the averages of renormalization start: by default at the square root of
+        `moving_variance`, at 0, and at that root. Not read without `renorm`.
 
     Returns
     -------
@@ -196,9 +195,9 @@ def trajectory(
     ------
     ValueError
         If a number is not finite, a shape does not fit, a weight is negative, ``variance + epsilon`` is not
-        positive, or N = 1 in training under ``one_element="raise"``, whatever the weights: N counts elements of the
-        whole batch; if the size of ghost batches does not divide that of the batch in training, or parts have no
-        meaning together.
+        positive, or N = 1 in training under ``one_element="raise"``, whatever the weights: N counts elements, with
+        ghost batches those of each; if the size of ghost batches does not divide that of the batch in training, or
+        parts have no meaning together.
 
     Notes
     -----
@@ -209,9 +208,6 @@ def trajectory(
 
     The precision grows with the number of updates, so this is meant for tens of them.
     """
-    renormed = moving_stddev, renorm_mean, renorm_stddev
-    if any((value is None) != (renorm is None) for value in renormed):
-        raise ValueError("moving_stddev, renorm_mean and renorm_stddev must be given with renorm, and only with it.")
     batches = [_read(step, convention.mask == "boolean") for step in steps]
     for batch in batches:
         pair = batch.pair is not None
@@ -219,16 +215,22 @@ def trajectory(
     eps = number(epsilon)
     averaging = Averaging.of(convention, None if momentum is None else number(momentum))
     gains, offsets = (None if p is None else read(p) for p in (gamma, beta))
-    start = State(
-        read(moving_mean), read(moving_variance), num_batches, *(None if p is None else read(p) for p in renormed)
-    )
+    start = State(read(moving_mean), read(moving_variance), num_batches)
+    if renorm is not None:
+        start = start._replace(
+            moving_stddev=None if moving_stddev is None else read(moving_stddev),
+            renorm_mean=None if renorm_mean is None else read(renorm_mean),
+            renorm_stddev=None if renorm_stddev is None else read(renorm_stddev),
+        )
     others = [eps, *(p for p in (gains, offsets) if p is not None)]
     results: list[Step] = []
     with mpmath.workprec(_bits(batches, axis, start, averaging, virtual_batch_size, convention, renorm, *others)):
-        averages = Averages(start, averaging, renorm, convention, eps)
+        averages = Averages(start if renorm is None else _completed(start), averaging, renorm, convention, eps)
         for batch in batches:
             layout = Layout(batch.data.shape, axis)
-            if batch.training and layout.elements == 1 and convention.one_element == "raise":
+            ghosts = Ghosts.of(layout, virtual_batch_size if batch.training else None, convention)
+            alone = layout.elements > 0 and layout.elements == ghosts.groups
+            if batch.training and alone and convention.one_element == "raise":
                 raise ValueError(f"training requires more than one element per channel. Got shape={layout.shape}.")
             before = {
                 name: layout.fit(name, value)
@@ -241,19 +243,17 @@ def trajectory(
                 for place, indices in layout.channels()
             }
             if batch.training:
-                ghosts = Ghosts.of(layout, virtual_batch_size, convention)
                 measured = _measure(batch, layout, ghosts, convention, eps)
                 groups = measured.groups
-                if renorm is not None:
+                if renorm is not None and layout.elements:
                     correction = _correction(measured.entries[0], before, renorm, eps)
                 for g, entry in enumerate(measured.entries):
                     group = g if len(measured.entries) > 1 else None
                     if ghosts.filled(group, layout, batch.weights) or convention.empty_batch == "count":
                         averages.enter(entry, layout.parameter)
-                if ghosts.filled(None, layout, batch.weights):
-                    mean, variance = (
-                        part.reshape(layout.parameter) for part in (measured.whole.mean, measured.whole.variance)
-                    )
+                if ghosts.size is None and ghosts.filled(None, layout, batch.weights):
+                    only = measured.entries[0]
+                    mean, variance = (part.reshape(layout.parameter) for part in (only.mean, only.variance))
                 if convention.statistics == "running":
                     after = [layout.fit("", value) for value in averages.state()[:2]]
                     groups = {place: [(part[0][0], after[0][place], after[1][place])] for place, part in groups.items()}
@@ -263,6 +263,18 @@ def trajectory(
                 correction = correction[0].reshape(layout.parameter), correction[1].reshape(layout.parameter)
             results.append(Step(y, averages.state(), mean, variance, correction))
     return results
+
+
+def _completed(start: State) -> State:
+    """Start the averages of renormalization that are not given."""
+    center, root = start.moving_mean.copy(), start.moving_variance.copy()
+    for place in np.ndindex(*root.shape):
+        center[place], root[place] = mpmath.mpf(0), mpmath.sqrt(root[place])
+    return start._replace(
+        moving_stddev=root if start.moving_stddev is None else start.moving_stddev,
+        renorm_mean=center if start.renorm_mean is None else start.renorm_mean,
+        renorm_stddev=root if start.renorm_stddev is None else start.renorm_stddev,
+    )
 
 
 def _correction(
