@@ -5,8 +5,9 @@ grid that is at least 2**-192 times finer than the result itself; `Exact` states
 """
 
 from ._batchnorm import Moments, batch_normalization, moments
-from ._derivatives import Gradients, gradients, hessian_vector_product
+from ._derivatives import Gradients, gradients
 from ._exact import GUARD_BITS, Exact
+from ._second import hessian_vector_product
 from ._trajectory import Entry, Group, State, Step, trajectory
 
 __all__ = [
