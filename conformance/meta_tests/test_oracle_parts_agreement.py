@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from bnspec import Renorm
-from bnspec.conventions import TORCH
+from bnspec.conventions import KERAS, TORCH
 from bnspec_conformance import oracle
-from bnspec_conformance.oracle import _forward, multiprecision
+from bnspec_conformance.oracle import Exact, _forward, multiprecision
 from bnspec_conformance.oracle._averages import ROOT_BITS
+from bnspec_conformance.oracle._weights import Extended
 
-from .test_oracle_agreement import assert_agree, rounding_of_the_mean
+from .test_oracle_agreement import assert_agree, both, numbers, parameter_shape, rounding_of_the_mean
 
 # The relative error that the first oracle states for a correction.
 OF_ROOTS = mpmath.ldexp(1, 2 - ROOT_BITS)
@@ -59,7 +60,7 @@ class Case:
         shape, axis = GHOSTS if ghosts else OTHERS[turn % len(OTHERS)]
         if ghosts and seed % 3 == 0:
             shape, axis = (4, 2, 1), (2, 1)
-        self.shape, self.axis, kept = shape, axis, parameter(shape, axis)
+        self.shape, self.axis, kept = shape, axis, parameter_shape(shape, axis)[0]
         self.x, self.cotangent, self.tangent, second, third = (normal(shape) for _ in range(5))
         weights, few = (rng.choice([0, 0.25, 1, 2, 3.5], shape).astype(np.float32) for _ in range(2))
         if ghosts:
@@ -93,6 +94,7 @@ class Case:
             (third, True, np.zeros_like(third)),
             (second, False),
             (third, True, None, self.pair),
+            (third if 0 in axis else third[:0], True),
         ]
 
     def trajectories(self):
@@ -152,10 +154,11 @@ def test_trajectories_agree(seed):
             if ours is not None:
                 assert_agree(ours, theirs)
         assert (exact.correction is None) == (found.correction is None)
-        assert (found.correction is None) == (case.renorm is None or not training)
+        assert (found.correction is None) == (case.renorm is None or not training or not x.size)
         for ours, theirs in zip(exact.correction or (), found.correction or (), strict=True):
-            # The grid of the first has more bits than its square roots were rounded to.
-            assert_agree(ours, theirs, extra=abs(theirs) * OF_ROOTS, relative=False)
+            # On a grid of any number of bits, and with the relative error of square roots.
+            with mpmath.workprec(2 * ROOT_BITS):
+                assert np.all(abs(numbers(ours) - theirs) <= abs(theirs) * OF_ROOTS)
         last = found.state
 
 
@@ -179,6 +182,34 @@ def test_hessian_vector_products_agree(seed):
         for module in (oracle, multiprecision)
     )
     assert_agree(exact, found)
+
+
+def assert_agree_beyond(exact, found, **options):
+    """Compare also infinities and NaN, which have to be in the same places."""
+    beyond = np.where([mpmath.isfinite(v) for v in found.ravel()], 0, found.ravel()).reshape(found.shape)
+    seen = exact.special if isinstance(exact, Extended) else np.zeros(exact.shape)
+    np.testing.assert_array_equal(seen, beyond.astype(np.float64))
+    assert_agree(Exact(exact.numerators, exact.bits), np.where(beyond == 0, found, mpmath.mpf(0)), **options)
+
+
+@each_case
+def test_deleted_elements_agree(seed):
+    case, hole = Case(seed), (np.nan, np.inf, -np.inf)[seed % 3]
+    deleted = np.broadcast_to(case.weights == 0, case.shape)
+    x, cotangent = np.where(deleted, np.float32(hole), case.x), np.where(deleted, np.float32(0), case.cotangent)
+    case.steps = [(x, *case.steps[0][1:]), *case.steps[1:]]
+    exact, found = (steps[0] for steps in case.trajectories())
+    finite = found._replace(y=np.where(deleted, mpmath.mpf(0), found.y))
+    assert_agree_beyond(exact.y, found.y, extra=of_corrections(case, case.pair, finite), relative=False)
+    options = case.derivative_options()
+    given = {**options, "training": True}
+    exact, found = (module.gradients(x, cotangent, **given) for module in (oracle, multiprecision))
+    for ours, theirs in zip(exact, found, strict=True):
+        assert_agree_beyond(ours, theirs, relative=False)
+    exact, found = (
+        module.hessian_vector_product(x, cotangent, case.tangent, **options) for module in (oracle, multiprecision)
+    )
+    assert_agree_beyond(exact, found, relative=False)
 
 
 def test_the_cases_cover_what_they_are_for():
@@ -205,3 +236,51 @@ def test_the_cases_cover_what_they_are_for():
                 reached["r free"] += limits.rmin < r < limits.rmax
                 reached["d free"] += abs(d) < limits.dmax
     assert all(reached.values()), reached
+
+
+X = np.asarray([[0.0, 1.0], [2.0, 5.0], [3.0, 3.0], [4.0, -1.0]])
+LAYER = {"axis": (1,), "epsilon": 0.125, "gamma": None, "moving_mean": np.zeros(2), "moving_variance": np.ones(2)}
+RUNNING, EACH = (
+    {"convention": replace(TORCH, statistics="running")},
+    {"convention": replace(TORCH, ghost_update="each")},
+)
+PAIR, ZEROS = (X, X), {"moving_variance": np.zeros(2), "epsilon": 0.0, "renorm": Renorm()}
+REFUSED_LAYERS = {
+    "size that does not divide": (X, {"virtual_batch_size": 3}, None),
+    "no size": (X, {"virtual_batch_size": 0}, None),
+    "feature axis": (X, {"virtual_batch_size": 2, "axis": (0, 1)}, None),
+    "adjusted ghosts": (X, {"virtual_batch_size": 2}, PAIR),
+    "one element in each": (X, {"virtual_batch_size": 1}, None),
+    "running ghosts": (X, {"virtual_batch_size": 2, **RUNNING}, None),
+    "running renormalization": (X, {"renorm": Renorm(), **RUNNING}, None),
+    "each and renormalization": (X, {"renorm": Renorm(), "virtual_batch_size": 2, **EACH}, None),
+    "shape of an average": (X, {"renorm": Renorm(), "renorm_mean": np.zeros(3)}, None),
+    "nothing to divide by": (X, ZEROS, None),
+    "shape of an adjustment": (X, {}, (X.T, X)),
+    "adjustment of another rank": (X, {}, (X, X[np.newaxis])),
+    "adjustment that is larger": (X[:1], {"convention": KERAS}, PAIR),
+    "NaN in an adjustment": (X, {}, (X, X * np.nan)),
+}
+REFUSED_DERIVATIVES = {
+    "size that does not divide": {"virtual_batch_size": 3},
+    "adjusted ghosts": {"virtual_batch_size": 2, "adjustment": PAIR},
+    "running ghosts": {"virtual_batch_size": 2, **RUNNING},
+    "running correction": {"correction": (np.ones(2), np.ones(2)), **RUNNING},
+    "shape of a correction": {"correction": (np.ones(2), np.ones((1, 2)))},
+    "NaN in a correction": {"correction": (np.ones(2), np.ones(2) * np.nan)},
+    "shape of an adjustment": {"adjustment": (X.T, X)},
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_LAYERS)
+def test_both_refuse_layers(name):
+    x, options, pair = REFUSED_LAYERS[name]
+    given = {**LAYER, "beta": None, "momentum": 0.5, "convention": TORCH, **options}
+    assert both("trajectory", [(x, True, None, pair)], **given) is None
+
+
+@pytest.mark.parametrize("name", REFUSED_DERIVATIVES)
+def test_both_refuse_derivatives(name):
+    options = {**LAYER, **REFUSED_DERIVATIVES[name]}
+    assert both("gradients", X, X, training=True, **options) is None
+    assert both("hessian_vector_product", X, X, X, **options) is None
