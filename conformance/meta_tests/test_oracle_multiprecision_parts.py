@@ -317,18 +317,6 @@ def test_running_statistics_that_no_batch_enters_are_those_of_evaluation():
     assert_same(found.y, trajectory([(X, False)], **RUN)[0].y)
 
 
-def test_boolean_weights_count_as_one():
-    options, ones = {"convention": changed(mask="boolean")}, np.sign(WEIGHTS)
-    steps = [[(X, True, w), (MORE, True, w[:, 1:])] for w in (WEIGHTS, ones)]
-    assert_layers_same(*(trajectory(s, **{**RUN, **o}) for s, o in zip(steps, (options, {}), strict=True)))
-    found, wanted = gradients(X, G, weights=WEIGHTS, **TRAIN, **options), gradients(X, G, weights=ones, **TRAIN)
-    assert_all_same(found[:-1], wanted[:-1])
-    assert found.weights.shape == X.shape
-    assert not found.weights.any()
-    found = hessian_vector_product(X, G, U, weights=WEIGHTS, **LAYER, **options)
-    assert_same(found, hessian_vector_product(X, G, U, weights=ones, **LAYER))
-
-
 def test_evaluation_reads_no_parts():
     options = {"virtual_batch_size": 3, "correction": (GAMMA, BETA), "adjustment": (A, B), "momentum": 0.5}
     still = {**TRAIN, "training": False}

@@ -27,7 +27,6 @@ FIELDS = {
     "normalizing_variance": ["population", "bessel"],
     "average": ["exponential", "debiased", "debiased_mean", "first"],
     "empty_batch": ["keep", "count"],
-    "mask": ["none", "frequency", "frequency", "boolean"],
     "ghost_grouping": ["contiguous", "strided"],
     "ghost_update": ["mean", "merged", "each"],
 }

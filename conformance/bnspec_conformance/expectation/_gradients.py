@@ -97,7 +97,7 @@ def _training(case: Case, convention: Convention, grade: bounds.Grade, chained: 
     dy = case.cotangent.astype(np.float64)
     scale, bias = (1.0, 0.0) if adjustment is None else adjustment
     adjusted, biased = np.broadcast_to(dy * scale, x.shape), np.broadcast_to(dy * bias, x.shape)
-    spread = frequencies(weights, x, case, convention)
+    spread = frequencies(weights, x)
     found = [
         bounds.training_gradients(
             as_rows(x, group, case),

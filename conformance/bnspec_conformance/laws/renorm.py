@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bnspec_conformance.checks import Checks
 
 
-@law("renorm", RENORM, conventions=2)
+@law("renorm", RENORM, conventions=3)
 def renormalization(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """R and d come from the averages before the batch, clipped; all five averages follow their recurrences."""
     require_trajectory(case.build(adapter), adapter, case, grade, checks)

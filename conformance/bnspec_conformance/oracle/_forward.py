@@ -67,11 +67,8 @@ def read(values: Numbers, where: npt.NDArray[Any] | None = None) -> ObjectArray:
     return found
 
 
-def read_weights(weights: npt.NDArray[Any] | None, shape: Index, *, boolean: bool = False) -> ObjectArray:
-    """Take frequencies for an array of some shape, with size 1 or its size per axis; absent ones are 1.
-
-    If they are boolean, each of them that is not 0 counts as 1.
-    """
+def read_weights(weights: npt.NDArray[Any] | None, shape: Index) -> ObjectArray:
+    """Take frequencies for an array of some shape, with size 1 or its size per axis; absent ones are 1."""
     if weights is None:
         return np.full((1,) * len(shape), mpmath.mpf(1), dtype=object)
     array = np.asarray(weights)
@@ -85,9 +82,6 @@ def read_weights(weights: npt.NDArray[Any] | None, shape: Index, *, boolean: boo
     found = read(array)
     if any(weight < 0 for weight in found.ravel().tolist()):
         raise ValueError("weights must not be negative.")
-    if boolean:
-        for index in np.ndindex(*found.shape):
-            found[index] = mpmath.mpf(1 if found[index] else 0)
     return found
 
 

@@ -46,11 +46,11 @@ class _Batch(NamedTuple):
     pair: tuple[ObjectArray, ObjectArray] | None
 
 
-def _read(step: Sequence[Any], boolean: bool) -> _Batch:
+def _read(step: Sequence[Any]) -> _Batch:
     x, training, weights, pair = (*step, None, None)[:4]
     if not training:
         weights = pair = None
-    given = read_weights(weights, np.shape(x), boolean=boolean)
+    given = read_weights(weights, np.shape(x))
     data = read(x, where=np.broadcast_to(given, np.shape(x)))
     return _Batch(data, training, given, None if pair is None else (read(pair[0]), read(pair[1])))
 
@@ -208,7 +208,7 @@ def trajectory(
 
     The precision grows with the number of updates, so this is meant for tens of them.
     """
-    batches = [_read(step, convention.mask == "boolean") for step in steps]
+    batches = [_read(step) for step in steps]
     for batch in batches:
         pair = batch.pair is not None
         require_parts(convention, batch.training and virtual_batch_size is not None, renorm is not None, pair)

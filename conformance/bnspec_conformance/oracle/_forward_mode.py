@@ -123,11 +123,6 @@ class _Options(NamedTuple):
         """Whether a training batch is normalized by the moving statistics after it has entered them."""
         return self.training and self.convention is not None and self.convention.statistics == "running"
 
-    @property
-    def boolean(self) -> bool:
-        """Whether weights are 0 or count as 1."""
-        return self.convention is not None and self.convention.mask == "boolean"
-
     def precision(self, degree: int, layout: Layout, weights: ObjectArray, *others: ObjectArray) -> int:
         """Choose the bits to compute with, from the degree that suffices without any part."""
         cut = max(Ghosts.of(layout, self.virtual_batch_size, self.convention).groups, 1)
@@ -217,7 +212,7 @@ def gradients(
     -------
     Gradients
         An absent gamma is 1, and its gradient is returned all the same. The derivatives by weights, summed over
-        the axes along which these have size 1, are 0 in evaluation and under ``mask="boolean"``.
+        the axes along which these have size 1, are 0 in evaluation.
 
     Raises
     ------
@@ -237,7 +232,7 @@ def gradients(
     options = _Options.of(
         epsilon, training, convention, momentum, num_batches, virtual_batch_size, correction, adjustment
     )
-    given = read_weights(weights if training else None, np.shape(x), boolean=options.boolean)
+    given = read_weights(weights if training else None, np.shape(x))
     w = np.broadcast_to(given, np.shape(x))
     data, g = read(x, where=w), read(cotangent)
     layout = Layout(data.shape, axis)
@@ -254,7 +249,7 @@ def gradients(
     of_x = np.full(data.shape, zero, dtype=object)
     of_parameters = [np.full(layout.kept, zero, dtype=object) for _ in parameters]
     of_weights = None if weights is None else np.full(np.shape(weights), zero, dtype=object)
-    seen = training and of_weights is not None and not options.boolean
+    seen = training and of_weights is not None
     degree = 14 if of_weights is None else 16
     with mpmath.workprec(options.precision(degree, layout, given, data, g, *parameters)):
         for place, indices, finite, part in options.parts(layout, data, g):
@@ -320,7 +315,7 @@ def hessian_vector_product(
         As from `gradients`; if the tangent does not fit x; or if moving statistics are required and absent.
     """
     options = _Options.of(epsilon, True, convention, momentum, num_batches, virtual_batch_size, correction, adjustment)
-    given = read_weights(weights, np.shape(x), boolean=options.boolean)
+    given = read_weights(weights, np.shape(x))
     w = np.broadcast_to(given, np.shape(x))
     data, g, u = read(x, where=w), read(cotangent), read(tangent)
     layout = Layout(data.shape, axis)
