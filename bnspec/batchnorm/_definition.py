@@ -357,8 +357,6 @@ class BatchNorm:
             found = evaluation_pullback(wide_cotangent, point, xp)
             if point.chain is not None:
                 trained = training_pullback(wide_cotangent, point, point.chain, xp)
-                if weights is not None and self.convention.mask == "boolean":
-                    trained = trained._replace(weights=xp.zeros_like(trained.weights))
                 found = found._replace(weights=None if weights is None else xp.zeros_like(trained.weights))
                 found = Gradients(*(selected(chosen, a, b, xp) for a, b in zip(trained, found, strict=True)))
             elif weights is not None:
