@@ -97,8 +97,9 @@ class _Random(Configured):
     seed: int
 
     def _sow(self, seed: int | None) -> None:
-        self.seed = randbits(32) if seed is None else index(seed)
-        random_key(self.seed, xp=np)  # refuses what is out of range
+        drawn = randbits(32) if seed is None else seed
+        random_key(drawn, xp=np)  # refuses what is no seed
+        self.seed = index(drawn)
 
     def __call__(self, shape: Sequence[int], *, like: Any) -> Any:
         """Make an array; the same one each time.

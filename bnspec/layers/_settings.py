@@ -65,7 +65,7 @@ class Settings:
             adjustment=given["adjustment"],
             axes=as_axes("axis", self.spec.axis),
         )
-        _ = self.objects, self.dtype  # they raise where they cannot be
+        _ = self.correction, self.objects, self.dtype  # they raise where they cannot be
 
     @cached_property
     def spec(self) -> BatchNorm:
