@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from math import erf, sqrt
 from operator import index
 from secrets import randbits
@@ -91,7 +92,7 @@ class Ones(Constant):
         super().__init__(1.0)
 
 
-class _Random(Configured):
+class _Random(Configured, ABC):
     """Begin with random numbers; they are drawn in NumPy, so that no library's logarithm has a say."""
 
     seed: int
@@ -121,8 +122,9 @@ class _Random(Configured):
         made = from_numpy(drawn.astype(dtype), like)
         return common_namespace(like=like).astype(made, like.dtype)
 
+    @abstractmethod
     def _draw(self, key: Any, shape: tuple[int, ...], dtype: Any, xp: Any) -> np.ndarray[Any, Any]:
-        raise NotImplementedError
+        """Draw in NumPy, whose namespace is `xp`."""
 
 
 class RandomUniform(_Random):

@@ -204,3 +204,42 @@ def test_a_frozen_layer_without_trainable_variables_says_so():
     layer.build(X.shape, like=X)
     with pytest.raises(ValueError, match=r"trainable must be 0 arrays: none\. Got count=1\."):
         layer.stateless_call([X], [v.value for v in layer.variables], X)
+
+
+def test_pytorch_compiles_a_training_call_with_its_update():
+    torch, backend = pytest.importorskip("torch"), bnspec.backend("torch")
+    layer, other = built(backend), built(backend)
+    x = backend.asarray(X)
+    y = backend.compile(lambda x: layer(x, training=True))(x)
+    other(x, training=True)
+    assert type(layer.moving_mean.value) is torch.Tensor
+    assert receive(backend, layer.num_batches.value) == receive(backend, other.num_batches.value) == 2
+    assert (layer.get_weights()[2] != built(backend).get_weights()[2]).all()
+    assert receive(backend, y).shape == X.shape
+
+
+def test_pytorch_differentiates_a_call_and_not_the_averages():
+    torch, backend = pytest.importorskip("torch"), bnspec.backend("torch")
+    layer = built(backend)
+    params, state = split(layer)
+    x, cotangent = backend.asarray(X), backend.asarray(np.cos(X))
+    layer.gamma.value.requires_grad_()
+    (layer(x, training=True) * cotangent).sum().backward()
+    _, _, pullback = layer.spec.vjp(params, state, x, training=True)
+    seen, expected = layer.gamma.value.grad, pullback(cotangent).gamma
+    assert (torch.sign(seen) == torch.sign(expected)).all()
+    assert not layer.moving_mean.value.requires_grad
+    assert layer.gamma.numpy().tolist() == [1.5, -2.0, 0.5]
+
+
+def test_tensorflow_differentiates_a_call_on_its_tape():
+    tf, backend = pytest.importorskip("tensorflow"), bnspec.backend("tensorflow")
+    layer = built(backend)
+    params, state = split(layer)
+    x, cotangent = backend.asarray(X), backend.asarray(np.cos(X))
+    with tf.GradientTape() as tape:
+        tape.watch(layer.gamma.value)
+        loss = tf.reduce_sum(layer(x, training=True) * cotangent)
+    seen = tape.gradient(loss, layer.gamma.value)
+    _, _, pullback = layer.spec.vjp(params, state, x, training=True)
+    assert (np.sign(seen.numpy()) == np.sign(pullback(cotangent).gamma.numpy())).all()
