@@ -20,7 +20,7 @@ from ._beyond import (
 )
 from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grade, accumulated, accuracy_goal, rounded
 from ._forward import normalized, running
-from ._functions import function_goal, function_gradient, relative_to_one
+from ._functions import function_goal, function_gradient, relative_to_one, second_derivative_goal
 from ._gradients import GradientErrors, evaluation_gradients, second_derivative, summed, training_gradients
 from ._parts import Uncertain, averaged, correction, merged, parameter_gradients, root, squared, transformed
 from ._statistics import Statistics, batch_statistics, exact_statistics, weighted_statistics
@@ -58,6 +58,7 @@ __all__ = [
     "rounded",
     "running",
     "second_derivative",
+    "second_derivative_goal",
     "squared",
     "summed",
     "training_gradients",
