@@ -1,7 +1,8 @@
 """Batch normalization in exact arithmetic, derived from its definition and sharing no code with `bnspec`.
 
 Every input is taken at its exact value, sums are sums of integers, and each result is rounded once, to a
-grid that is at least 2**-192 times finer than the result itself; `Exact` states the guarantee.
+grid that is at least 2**-192 times finer than the result itself; `Exact` states the guarantee. Renormalization takes
+square roots into the state, which are rounded too, 2**-384 times finer than they are; `trajectory` says what follows.
 """
 
 from ._batchnorm import Moments, batch_normalization, moments
