@@ -22,7 +22,17 @@ from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grad
 from ._forward import normalized, running
 from ._functions import function_goal, function_gradient, relative_to_one, second_derivative_goal
 from ._gradients import GradientErrors, evaluation_gradients, second_derivative, summed, training_gradients
-from ._parts import Uncertain, averaged, correction, merged, parameter_gradients, root, squared, transformed
+from ._parts import (
+    Uncertain,
+    averaged,
+    correction,
+    merged,
+    parameter_gradients,
+    root,
+    squared,
+    training_run,
+    transformed,
+)
 from ._statistics import Statistics, batch_statistics, exact_statistics, weighted_statistics
 
 __all__ = [
@@ -62,6 +72,7 @@ __all__ = [
     "squared",
     "summed",
     "training_gradients",
+    "training_run",
     "transformed",
     "triangular_residual",
     "weighted_statistics",
