@@ -51,8 +51,7 @@ class Accumulators(NamedTuple):
     --------
     >>> import numpy as np
     >>> import bnspec
-    >>> from dataclasses import replace
-    >>> caffe = bnspec.BatchNorm(momentum=0.5, convention=replace(bnspec.conventions.KERAS, average="debiased"))
+    >>> caffe = bnspec.BatchNorm(momentum=0.5, convention=bnspec.conventions.CAFFE)
     >>> blobs = bnspec.Accumulators(np.asarray([4.5]), np.asarray([3.0]), 1.5, None)
     >>> blobs.state(caffe)[:2]
     (array([3.]), array([2.]))
@@ -129,9 +128,7 @@ class Accumulators(NamedTuple):
         if weight is None:
             weight = average.batch_share(_required(self.num_batches))
         elif shape_of(weight) if hasattr(weight, "shape") else ():
-            raise ValueError(
-                message("weight must be one number", "Caffe's blobs[2] has one element.", shape=shape_of(weight))
-            )
+            raise ValueError(message("weight must be one number", "Take blobs[2][0] of Caffe.", shape=shape_of(weight)))
         if not (isfinite(float(weight)) and float(weight) >= 0):
             raise ValueError(message("weight must be finite and not negative", weight=float(weight)))
         if float(weight) == 0.0:

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any, Literal, NamedTuple
 
 from bnspec.arrays import (
+    ACCUMULATES_IN,
     accumulation_dtype,
     common_namespace,
     detached,
@@ -65,7 +66,8 @@ def convert(
         What they were trained with. A convention stands for its own axis, momentum and epsilon.
     target : BatchNorm or Convention
         What they are wanted for. A convention stands for the source's configuration under that convention, its
-        momentum turned to the convention's direction: only with a BatchNorm do axis or epsilon change.
+        momentum turned to the convention's direction: axis and epsilon stay, unless a BatchNorm says otherwise. Where
+        only one of the two averages cumulatively, the momentum is the convention's own.
     keep : {"output", "statistics"}
         What stays as it is. With ``"output"`` evaluation gives the same output: the averages are copied, and where the
         epsilons differ the variance makes up for it. With ``"statistics"`` the averages become what the target would
@@ -194,7 +196,9 @@ def _resolved(source: Any, target: Any) -> tuple[BatchNorm, BatchNorm]:
         return source, configured("target", target)
     turned = target.momentum_weighs != source.convention.momentum_weighs
     momentum, renorm = source.momentum, source.renorm
-    if turned and momentum is not None:
+    if momentum is None or target.momentum is None:
+        momentum = target.momentum
+    elif turned:
         momentum = opposite(momentum)
     if turned and renorm is not None:
         renorm = replace(renorm, momentum=opposite(renorm.momentum))
@@ -275,8 +279,11 @@ def _fitted(value: Any, kept: Any, target: BatchNorm, dtype: Any, xp: Any) -> An
     if dtype is None:
         dtype = kept.dtype if target.convention.state_dtype == "input" else accumulation_dtype(xp, kept)
     rounded = xp.astype(value, dtype)
+    name = dtype_name(rounded.dtype)
+    if name not in ACCUMULATES_IN:
+        raise TypeError(message(f"dtype must be real floating: {', '.join(ACCUMULATES_IN)}", dtype=name))
     if xp.any(xp.isfinite(value) & ~xp.isfinite(rounded)):
-        raise ValueError(message("dtype must hold every value", "Take a wider one.", dtype=dtype_name(dtype)))
+        raise ValueError(message("dtype must hold every value", "Take a wider one.", dtype=name))
     return rounded
 
 

@@ -137,14 +137,11 @@ def same_statistics(
         if step == UNCHANGED:
             found[name] = value
             continue
-        left = value - step.removed
-        if number == 0:
-            wrong = xp.any(left != 0)
-        else:
-            # Each update rounds what is left of the initial value at most four times.
-            slack = 4.0 * ((number or 0) + 2) * _ROUNDOFF[dtypes[name]] * step.removed
-            wrong = name not in ("moving_mean", "renorm_mean") and xp.any(left < -slack)
-        if wrong:
+        left, positive = value - step.removed, name not in ("moving_mean", "renorm_mean")
+        # Each update rounds what is left of the initial value at most four times.
+        slack = 4.0 * ((number or 0) + 2) * _ROUNDOFF[dtypes[name]] * step.removed
+        below = left < -slack
+        if xp.any(below | (left > slack) if number == 0 else below & positive):
             raise ValueError(
                 message(
                     f"{name} must {'be' if number == 0 else 'hold'} the initial value {before[name].initial} "
@@ -154,7 +151,7 @@ def same_statistics(
                     least=float(xp.min(value)),
                 )
             )
-        if name not in ("moving_mean", "renorm_mean"):
+        if positive:
             left = xp.where(left < 0, xp.zeros_like(left), left)
         found[name] = left * step.scale + step.added
     if source.renorm is not None:
@@ -184,7 +181,7 @@ def _require_same_quantities(source: BatchNorm, target: BatchNorm) -> None:
     def rooted(spec: BatchNorm) -> Any:
         return spec.renorm and (spec.convention.running_variance, spec.epsilon)
 
-    for what, quantity in (("ghost batches", grouped), ("the running stddev of renormalization", rooted)):
+    for what, quantity in (("ghost batches", grouped), ("stddev of renormalization", rooted)):
         if quantity(source) != quantity(target):
             raise ValueError(
                 message(
