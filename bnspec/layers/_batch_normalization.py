@@ -64,7 +64,8 @@ class BatchNormalization(Saved):
     renorm_clipping : dict, optional
         Limits under the keys rmax, rmin and dmax. What is missing is inf, 0 and inf.
     renorm_momentum : float
-        Of the averages of the correction.
+        Of the averages of the correction; what it multiplies is the convention's. The default gives the new batch a
+        hundredth.
     fused : bool, optional
         None and True take a faster kernel where the library of the input has one. None has one so far: all three run
         the definition. True is refused with renorm, virtual_batch_size, adjustment and several axes.
@@ -132,7 +133,7 @@ class BatchNormalization(Saved):
         gamma_constraint: Any = None,
         renorm: bool = False,
         renorm_clipping: Mapping[str, Any] | None = None,
-        renorm_momentum: float = 0.99,
+        renorm_momentum: float = DEFAULT,
         fused: bool | None = None,
         trainable: bool = True,
         virtual_batch_size: int | None = None,

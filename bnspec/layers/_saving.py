@@ -99,7 +99,9 @@ class Saved(Stateful, ABC):
         Raises
         ------
         ValueError
-            If the file is damaged, or the library has not the dtype of a variable.
+            If the file is damaged, or the library makes another dtype of a variable's.
+        TypeError
+            If the library has no such dtype.
         OSError
             If it cannot be read.
         """

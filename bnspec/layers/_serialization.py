@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -73,7 +74,7 @@ def write(path: str | PathLike[str], arrays: dict[str, Stored], about: dict[str,
     for name in halves:
         plain[name] = (plain[name].view(np.uint32) >> 16).astype(np.uint16)  # a bfloat16 is the upper half of a float32
     metadata = {"format": FORMAT, "about": json.dumps(about), "bfloat16": json.dumps(halves)}
-    data = save(plain, metadata)
+    data = save(plain, {**metadata, "sha256": _digest(plain, metadata)})
     target = Path(path)
     part = target.with_name(f"{target.name}.part")
     part.write_bytes(data)
@@ -115,10 +116,22 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, Stored], dict[str, Any]]:
         raise ValueError(
             message(f"the file must have the format {FORMAT!r}", path=str(path), format=metadata.get("format"))
         )
+    if metadata.pop("sha256", None) != _digest(arrays, metadata):
+        raise ValueError(message("the file must be as it was written: its checksum does not fit", path=str(path)))
     found = {name: Stored(array.dtype.name, array) for name, array in arrays.items()}
     for name in json.loads(metadata["bfloat16"]):
         found[name] = Stored("bfloat16", (arrays[name].astype(np.uint32) << 16).view(np.float32))
     return found, json.loads(metadata["about"])
+
+
+def _digest(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> str:
+    """Sum up everything that is in a file; the format itself would not notice another number."""
+    digest = sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.name} {array.shape}".encode())
+        digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
 
 
 def require_convention(path: str | PathLike[str], ours: Any, theirs: Any) -> None:

@@ -24,6 +24,7 @@ from bnspec.layers._initializers import INITIALIZERS, Constant
 from bnspec.layers._regularizers import REGULARIZERS
 
 if TYPE_CHECKING:
+    from bnspec.conventions import Convention
     from bnspec.layers._objects import Table
 
 __all__ = ["Settings"]
@@ -68,12 +69,17 @@ class Settings:
         _ = self.correction, self.objects, self.dtype  # they raise where they cannot be
 
     @cached_property
+    def convention(self) -> Convention:
+        """The convention."""
+        return as_convention(self.arguments["convention"])
+
+    @cached_property
     def spec(self) -> BatchNorm:
         """The pure definition."""
         given = self.arguments
         return BatchNorm(
             **{name: given[name] for name in ("axis", "momentum", "epsilon", "center", "scale")},
-            convention=as_convention(given["convention"]),
+            convention=self.convention,
             renorm=self.correction if given["renorm"] else None,
             virtual_batch_size=given["virtual_batch_size"],
         )
@@ -81,14 +87,17 @@ class Settings:
     @cached_property
     def correction(self) -> Renorm:
         """The limits and the momentum of renormalization, whether there is one or not."""
-        return as_renorm(self.arguments["renorm_clipping"], self.arguments["renorm_momentum"])
+        momentum = self.arguments["renorm_momentum"]
+        if momentum is DEFAULT:
+            momentum = 0.99 if self.convention.momentum_weighs == "old" else 0.01
+        return as_renorm(self.arguments["renorm_clipping"], momentum)
 
     @cached_property
     def objects(self) -> dict[str, Any]:
         """Initializers, regularizers and constraints, by argument."""
         given = {name: self.arguments[name] for name in OBJECTS}
         if given["moving_variance_initializer"] is DEFAULT:
-            start = self.spec.convention.initial_variance
+            start = self.convention.initial_variance
             given["moving_variance_initializer"] = "ones" if start == 1 else Constant(start)
         optional = {name for name, value in given.items() if value is None and not name.endswith("_initializer")}
         return {name: None if name in optional else table.get(name, given[name]) for name, table in OBJECTS.items()}
@@ -132,7 +141,7 @@ class Settings:
             "renorm_clipping": limits or None,
             "renorm_momentum": self.correction.momentum,
             "dtype": self.dtype,
-            "convention": serialized_convention(spec.convention),
+            "convention": serialized_convention(self.convention),
         }
 
     def _limit(self, name: str) -> float | None:

@@ -70,6 +70,8 @@ def test_defaults_are_those_of_tf_layers():
 def test_what_is_not_given_is_the_conventions():
     spec = BatchNormalization(convention="torch").spec
     assert (spec.axis, spec.momentum, spec.epsilon) == (1, 0.1, 1e-5)
+    assert BatchNormalization(convention="torch", renorm=True).spec.renorm.momentum == 0.01
+    assert BatchNormalization(renorm=True).spec.renorm.momentum == 0.99
     layer = BatchNormalization(convention="haiku", momentum=0.9)
     layer.build((None, 3), like=X)
     assert (values(layer)["moving_variance"] == layer.spec.convention.initial_variance).all()

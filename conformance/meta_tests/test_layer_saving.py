@@ -165,6 +165,17 @@ def test_a_damaged_file_changes_nothing(tmp_path, how):
     assert [value.tobytes() for value in layer.get_weights()] == [value.tobytes() for value in before]
 
 
+def test_a_bit_that_has_turned_is_noticed(tmp_path):
+    path, layer = tmp_path / "layer", trained()
+    layer.save(path)
+    data, before = path.read_bytes(), layer.get_weights()
+    for place in range(0, len(data), 5):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with pytest.raises(ValueError, match=r"the file must (be|have) .*Got path='.*layer'"):
+            layer.load_weights(path)
+    assert [value.tobytes() for value in layer.get_weights()] == [value.tobytes() for value in before]
+
+
 @pytest.mark.parametrize(
     ("other", "shown"),
     [
