@@ -61,12 +61,13 @@ def _batch(step: int) -> tuple[Array, Array]:
 
 
 def _initial() -> dict[str, Array]:
+    """Draw the initial values; float32 holds them, so that all runs begin at the same point."""
     random = np.random.default_rng(2015)
     return {
-        "first": random.normal(0.0, 64**-0.5, (64, HIDDEN)),
+        "first": random.normal(0.0, 64**-0.5, (64, HIDDEN)).astype(np.float32).astype(np.float64),
         "gamma": np.ones(HIDDEN),
         "beta": np.zeros(HIDDEN),
-        "second": random.normal(0.0, HIDDEN**-0.5, (HIDDEN, CLASSES)),
+        "second": random.normal(0.0, HIDDEN**-0.5, (HIDDEN, CLASSES)).astype(np.float32).astype(np.float64),
         "bias": np.zeros(CLASSES),
     }
 
@@ -245,7 +246,7 @@ def text(result: dict[str, Any]) -> str:
 
 def made(result: dict[str, Any]) -> str:
     """Return the section of the page."""
-    return document.section("digits", text(result), "nox -s digits")
+    return document.section("digits", "nox -s digits", [text(result)])
 
 
 def _draw(result: dict[str, Any], path: Path) -> None:

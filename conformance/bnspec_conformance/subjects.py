@@ -34,6 +34,9 @@ _OFFERED = (
     replace(conventions.NFLOWS, name="NFLOWS-running", statistics="running", average="debiased"),
 )
 
+# A mode compiles every call: what a convention changes there is the path through the definition.
+_IN_MODES = (conventions.KERAS, conventions.TORCH, conventions.TF_LAYERS, conventions.EQUINOX)
+
 # The report's rows in the order in which people think of them; others follow by name.
 _ORDER = ("numpy", "array-api-strict", "torch", "jax", "tensorflow")
 
@@ -61,7 +64,8 @@ def backend_subject(name: str, mode: str = "") -> Subject:
     if mode and mode.removesuffix(OUTSIDE) not in backend.modes():
         raise ValueError(message(f"{name} must have the mode", nearest(mode, backend.modes()), mode=mode))
     shown = f"{backend.name} [{mode}]" if mode else backend.name
-    return Subject(shown, tuple(DefinitionAdapter(backend, value, mode) for value in _OFFERED), DEFINITION)
+    offered = _IN_MODES if mode else _OFFERED
+    return Subject(shown, tuple(DefinitionAdapter(backend, value, mode) for value in offered), DEFINITION)
 
 
 def implementation_subject(path: str) -> Subject:

@@ -296,7 +296,7 @@ def training_run(sensitivity: float, form: Format) -> float:
     Notes
     -----
     The rounding errors of a step are perturbations of its parameters and gradients; 32 roundings are allowed for each.
-    Unlike the bounds of a single call, this is measured and no proof. It tells a wrong estimator or a derivative that is
-    cut from rounding by a factor of thousands in float32.
+    Unlike the bounds of a single call, this is measured and no proof. It tells a wrong estimator, or a derivative that
+    is cut, from rounding by a factor of thousands in float32.
     """
     return accumulated(32, form.roundoff) * sensitivity
