@@ -224,8 +224,9 @@ class BatchNorm:
             averages. An array decides when the call runs, so that one compiled function serves both.
         weights : array, real floating, optional
             Non-negative frequency weights of x's rank, broadcastable to S. In training the statistics are those of
-            each element repeated so many times: 0 deletes it, NaN included, and fractions count as fractions. In
-            evaluation they change nothing.
+            each element repeated so many times: 0 deletes it, NaN included, and fractions count as fractions. A
+            negative one makes the output of its channel NaN, which keeps its averages. In evaluation they change
+            nothing.
         adjustment : pair of arrays, real floating, optional
             Scale and bias, each broadcastable to S, that follow normalization and come before gamma and beta. In
             evaluation they change nothing.

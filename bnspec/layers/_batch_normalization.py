@@ -21,7 +21,7 @@ from bnspec.conventions import TF_LAYERS, Convention
 from bnspec.errors import message
 from bnspec.layers._configuration import require_name
 from bnspec.layers._creation import create
-from bnspec.layers._masks import weights_of
+from bnspec.layers._masks import require_frequencies, weights_of
 from bnspec.layers._saving import Saved
 from bnspec.layers._settings import Settings
 from bnspec.layers._updates import Update, as_list
@@ -342,6 +342,7 @@ class BatchNormalization(Saved):
             weights = weights_of(mask, inputs, self._axes)
         if self.spec.convention.freeze == "evaluation" and not self.trainable:
             training = False
+        require_frequencies(weights, inputs, training)
         adjust = self._settings.arguments["adjustment"]
         adjustment = None if adjust is None or training is False else adjust(sizes_of(inputs))
         return partial(self.spec.apply, x=inputs, training=training, weights=weights, adjustment=adjustment)

@@ -213,3 +213,27 @@ def test_what_is_decided_cannot_be_set():
     for name in ("spec", "dtype", "gamma", "input_shape", "variables"):
         with pytest.raises(AttributeError, match=name):
             setattr(layer, name, None)
+
+
+@pytest.mark.parametrize(
+    ("weights", "training", "text"),
+    [
+        ([[1.0], [-0.5], [1.0]], True, r"weights must not be negative or NaN\. Got least=-0\.5\."),
+        ([[1.0], [np.nan], [1.0]], True, r"weights must not be negative or NaN\. Got least=nan\."),
+        ([[1.0], [-0.5], [1.0]], False, r"weights must not be negative"),
+        ([[0.0], [0.0], [0.0]], True, r"weights must not all be 0 in training: .* Leave the batch out\."),
+    ],
+)
+def test_weights_without_meaning_are_refused_and_change_nothing(weights, training, text):
+    x = np.asarray([[1.0, 2.0], [3.0, 5.0], [4.0, 9.0]])
+    layer = BatchNormalization()
+    layer(x, training=True)
+    before = layer.get_weights()
+    with pytest.raises(ValueError, match=text):
+        layer(x, training=training, weights=np.asarray(weights))
+    assert all(np.array_equal(*pair) for pair in zip(before, layer.get_weights(), strict=True))
+
+
+def test_no_weights_are_looked_at_in_an_empty_batch():
+    layer = BatchNormalization()
+    assert layer(np.zeros((0, 2)), training=True, weights=np.zeros((0, 1))).shape == (0, 2)
