@@ -25,7 +25,8 @@ TF_LAYERS = Convention(
 )
 """``tf.layers.batch_normalization`` as its documentation has it: the population's variance at every rank.
 
-The release does so with ``fused=False`` only. It writes NaN into the state on an empty batch.
+The release does so with ``fused=False`` only. There ``trainable=False`` stops the running averages too, as their updates
+are no longer collected. It writes NaN into the state on an empty batch.
 """
 
 TF_FUSED = replace(
@@ -86,8 +87,13 @@ TFP = replace(
     TF_KERAS,
     name="TFP",
     source="tensorflow_probability 0.25.0, tensorflow_probability/python/bijectors/batch_normalization.py",
+    mask="none",
+    ghost_grouping="contiguous",
+    ghost_update="merged",
+    sync="none",
 )
 """``tfp.bijectors.BatchNormalization`` with the layer that it makes: ``inverse`` is what normalizes.
 
-On rank 4 the release's layer takes the fused kernel, as ``TF_KERAS_FUSED``, while its log-determinant does not.
+It refuses a layer with ghost batches. On rank 4 the release's layer takes the fused kernel, as ``TF_KERAS_FUSED``,
+while its log-determinant does not. On an empty batch it writes NaN into the state.
 """
