@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-REQUIRED = frozenset(os.environ.get("BNSPEC_PEERS", "").replace(",", " ").split())
-"""The modules that must be here; the session `conventions` names them."""
+REQUIRED = os.environ.get("BNSPEC_PEERS") == "required"
+"""Whether every library that is asked for must be here, as in the session `conventions`."""
 
 
 def module(name):
     """Import a library; where it is missing, skip what uses it, unless it is required."""
-    if name in REQUIRED:
+    if REQUIRED:
         return import_module(name)
     return pytest.importorskip(name, reason=f"{name} is not installed: nox -s conventions")
 
@@ -38,8 +38,6 @@ class Layer:
     ranks = (2, 4)
     # Defaults that the convention chooses because the library has none.
     chosen = frozenset()
-    # Scenarios that cannot be tried, and why.
-    untried = {}  # noqa: RUF012 - never changed
     departures = {}  # noqa: RUF012 - never changed
     count = None
     has_replicas = False

@@ -4,7 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bnspec_conformance.bounds import FORMATS, NAIVE, exact_statistics, normalized, rounded, running, weighted_statistics
+from bnspec_conformance.bounds import (
+    FORMATS,
+    NAIVE,
+    exact_statistics,
+    normalized,
+    rounded,
+    running,
+    weighted_statistics,
+)
 
 
 class Quantity(NamedTuple):
@@ -24,6 +32,9 @@ class Predictor:
         self.mean = Quantity(zero, zero)
         self.variance = Quantity(np.full(len(gamma), convention.initial_variance), zero)
         self.count = 0
+
+    def state(self):
+        return {"mean": self.mean, "variance": self.variance}
 
     def evaluate(self, x):
         given = exact_statistics(self.mean.value, self.variance.value)

@@ -54,7 +54,7 @@ class Run:
         return found if self.layer.count is None else found | {"count": int(self.layer.count)}
 
     def predicted_state(self):
-        found = {"mean": self.predictor.mean, "variance": self.predictor.variance}
+        found = self.predictor.state()
         return found if self.layer.count is None else found | {"count": self.predictor.count}
 
 

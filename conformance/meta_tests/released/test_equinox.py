@@ -3,7 +3,6 @@
 import inspect
 
 from bnspec.conventions import EQUINOX, EQUINOX_BATCH
-
 from bnspec_conformance.bounds import rounded
 
 from .check import released
@@ -45,7 +44,7 @@ class Equinox(Layer):
     def __init__(self, shape, gamma, beta, momentum, epsilon, dtype):
         options = {"momentum": momentum, "eps": epsilon, "mode": self.mode}
         layer, self.kept = eqx.nn.make_with_state(eqx.nn.BatchNorm)(shape[1], axis_name="batch", **options)
-        self.layer = eqx.tree_at(lambda l: (l.weight, l.bias), layer, (jnp.asarray(gamma), jnp.asarray(beta)))
+        self.layer = eqx.tree_at(lambda tree: (tree.weight, tree.bias), layer, (jnp.asarray(gamma), jnp.asarray(beta)))
 
     def _call(self, x, *, inference):
         def one(example, kept):

@@ -17,9 +17,7 @@ def model(training, momentum, epsilon, dtype, state):
     kinds = {name: onnx.helper.np_dtype_to_tensor_dtype(np.dtype(name)) for name in (dtype, state)}
     outputs = ["y", "mean_out", "var_out"] if training else ["y"]
     attributes = {"epsilon": epsilon, "momentum": momentum} | ({"training_mode": 1} if training else {})
-    node = onnx.helper.make_node(
-        "BatchNormalization", ["x", "scale", "bias", "mean", "var"], outputs, **attributes
-    )
+    node = onnx.helper.make_node("BatchNormalization", ["x", "scale", "bias", "mean", "var"], outputs, **attributes)
     named = {name: kinds[dtype] if name in ("x", "y") else kinds[state] for name in (*node.input, *outputs)}
     info = {name: onnx.helper.make_tensor_value_info(name, kind, None) for name, kind in named.items()}
     graph = onnx.helper.make_graph([node], "bn", [info[n] for n in node.input], [info[n] for n in outputs])

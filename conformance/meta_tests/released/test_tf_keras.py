@@ -13,6 +13,7 @@ tf_keras = module("tf_keras")
 
 pytestmark = pytest.mark.filterwarnings("ignore:Masking is not supported with `fused=True`:UserWarning")
 
+
 class TfKeras(Layer):
     convention = TF_KERAS
     library = version("tf_keras")

@@ -22,7 +22,7 @@ def stopped(predicted, layer):
     """Predict that a batch does not enter the averages."""
     frozen = Predictor(layer.convention, layer.dtype, GAMMA, BETA, 1.0 - SHARE, EPSILON)
     frozen.train(BATCHES[0])
-    return predicted | {"mean": frozen.mean, "variance": frozen.variance}
+    return predicted | frozen.state()
 
 
 STOPPED = "trainable=False stops the running averages too, as their updates are no longer collected"

@@ -21,7 +21,7 @@ def fused(predicted):
     """Predict images with the fused kernel's variance."""
     layer = Predictor(replace(TFP, running_variance="bessel"), "float32", GAMMA, BETA, 1.0 - SHARE, EPSILON)
     seen = {"first": layer.train(IMAGES[0]), "second": layer.train(IMAGES[1])}
-    return seen | {"mean": layer.mean, "variance": layer.variance, "evaluation": layer.evaluate(IMAGES[2])}
+    return seen | layer.state() | {"evaluation": layer.evaluate(IMAGES[2])}
 
 
 class Bijector(Layer):

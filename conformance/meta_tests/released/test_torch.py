@@ -53,4 +53,3 @@ class TorchCumulative(Torch):
 
 
 test_released = released(Torch, TorchCumulative)
-
