@@ -127,8 +127,8 @@ def wheel(session: nox.Session) -> None:
     session.run(*suite, "--bn-backend", "numpy", "--bn-backend", "array-api-strict", *session.posargs)
 
 
-@nox.session(default=False)
 @nox.parametrize("peers", ["shared", *APART])
+@nox.session(default=False)
 def conventions(session: nox.Session, peers: str) -> None:
     """Run released layers against their conventions; with ``-- record``, keep what is seen and write the page."""
     extras, group = (".[torch,jax,conformance]", "peers") if peers == "shared" else (".[conformance]", f"peers-{peers}")

@@ -1,6 +1,7 @@
 """What is asked of a released layer, and how its departures from the convention are declared."""
 
 import os
+import warnings
 from importlib import import_module, metadata
 from typing import NamedTuple
 
@@ -14,7 +15,9 @@ REQUIRED = os.environ.get("BNSPEC_PEERS") == "required"
 def module(name):
     """Import a library; where it is missing, skip what uses it, unless it is required."""
     if REQUIRED:
-        return import_module(name)
+        with warnings.catch_warnings():  # as importorskip does
+            warnings.simplefilter("ignore")
+            return import_module(name)
     return pytest.importorskip(name, reason=f"{name} is not installed: nox -s conventions")
 
 

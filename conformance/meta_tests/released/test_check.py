@@ -35,16 +35,13 @@ def test_a_wrong_field_is_found(field):
         convention = replace(Torch.convention, **{field: value})
 
     assert differences(*SCENARIOS[scenario][0](Torch)) == []
-    # The other direction is 1 - 1/4 of the new batch where the layer takes 1/4.
     assert differences(*SCENARIOS[scenario][0](Wrong)) != []
 
 
 @pytest.mark.parametrize("average", ["debiased", "debiased_mean", "first"])
 def test_the_averages_of_the_prediction_differ(average):
-    layers = [
-        Predictor(replace(KERAS, average=kind), "float64", GAMMA, BETA, 0.75, 0.125)
-        for kind in ("exponential", average)
-    ]
+    records = (KERAS, replace(KERAS, average=average))
+    layers = [Predictor(record, "float64", GAMMA, BETA, 0.75, 0.125) for record in records]
     for layer in layers:
         layer.train(SIX)
         layer.train(2.0 * SIX)
@@ -56,7 +53,7 @@ def test_the_averages_of_the_prediction_differ(average):
 def test_the_ghost_batches_of_the_prediction_differ(field):
     seen = []
     for value in ("contiguous", "strided") if field == "ghost_grouping" else ("mean", "merged", "each"):
-        layer = Predictor(replace(KERAS, **{field: value}), "float64", GAMMA, BETA, 0.75, 0.125)
+        layer = Predictor(replace(KERAS, **{"ghost_update": "mean", field: value}), "float64", GAMMA, BETA, 0.75, 0.125)
         layer.train_ghosts(SIX, 2)
         seen.append(layer.state()["variance"])
     first, *others = seen
