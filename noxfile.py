@@ -131,9 +131,10 @@ def wheel(session: nox.Session) -> None:
 @nox.session(default=False)
 def conventions(session: nox.Session, peers: str) -> None:
     """Run released layers against their conventions; with ``-- record``, keep what is seen and write the page."""
-    extras, group = (".[torch,jax,conformance]", "peers") if peers == "shared" else (".[conformance]", f"peers-{peers}")
-    tensorflow = [TENSORFLOW] if peers == "shared" else []
-    session.install("--constraint", str(CONSTRAINTS), "--group", group, extras, *tensorflow)
+    if peers == "shared":
+        session.install("--constraint", str(CONSTRAINTS), "--group", "peers", ".[torch,jax,conformance]", TENSORFLOW)
+    else:
+        session.install("--group", f"peers-{peers}", ".[conformance]")
     folder = "conformance/meta_tests/released"
     apart = {name: f"{folder}/test_{name}.py" for name in APART}
     files = [folder, *(f"--ignore={file}" for file in apart.values())] if peers == "shared" else [apart[peers]]
