@@ -101,6 +101,16 @@ def modes(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False)
+def digits(session: nox.Session) -> None:
+    """Train the same network on every framework, and draw the losses; the page is docs/training.md."""
+    python = shared(session)
+    install = [python, "-m", "pip", "install", "--quiet", "--constraint", str(CONSTRAINTS), "--group", "docs"]
+    session.run(*install, external=True)
+    write = ["--docs", "docs"]
+    session.run(python, "-m", "bnspec_conformance.digits", *write, *session.posargs, env=QUIET, external=True)
+
+
+@nox.session(venv_backend="none", default=False)
 def array_api(session: nox.Session) -> None:
     """Hold the namespaces to array-api-tests, whose checkout is given: nox -s array_api -- PATH."""
     python = shared(session)

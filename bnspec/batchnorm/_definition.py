@@ -4,31 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
-from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 from bnspec.arrays import (
     accumulation_dtype,
     as_axes,
     as_shape,
     common_namespace,
-    detached,
     device_of,
-    dtype_name,
     fits,
-    is_known,
     require_real_floating,
     shape_of,
     sizes_of,
 )
-from bnspec.batchnorm._averages import cumulative_average, exponential_average
+from bnspec.batchnorm._checks import (
+    require_adjustment,
+    require_momentum,
+    require_parameters,
+    require_state,
+    require_training,
+    require_virtual_batch_size,
+)
+from bnspec.batchnorm._ghosts import Ghosts
 from bnspec.batchnorm._layout import Layout
-from bnspec.batchnorm._moments import Moments, require_weights
+from bnspec.batchnorm._moments import require_weights
 from bnspec.batchnorm._normalize import inverse_deviation, normalize, require_epsilon
-from bnspec.batchnorm._pullback import Gradients, evaluation_pullback, training_pullback
+from bnspec.batchnorm._pullback import Gradients, Point, evaluation_pullback, training_pullback
+from bnspec.batchnorm._renorm import Renorm
+from bnspec.batchnorm._training import require_elements, selected, training_point
 from bnspec.batchnorm._values import Params, State, take
-from bnspec.batchnorm._weighting import Weighting
+from bnspec.batchnorm._weighting import gathered
 from bnspec.conventions import KERAS, Convention
 from bnspec.errors import message
 
@@ -47,7 +52,7 @@ class Default(Enum):
         return self.name
 
 
-DEFAULT: Literal[Default.DEFAULT] = Default.DEFAULT
+DEFAULT: Any = Default.DEFAULT
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,11 @@ class BatchNorm:
         Whether there is a beta, and a gamma.
     convention : Convention
         Every way in which libraries differ; see :mod:`bnspec.conventions`.
+    renorm : Renorm, optional
+        Correct training batches towards averages of their own.
+    virtual_batch_size : int, optional
+        In training, normalize ghost batches of so many samples each by itself; how they are cut and how they enter
+        the averages is the convention's. Axis 0 is then the batch.
 
     Raises
     ------
@@ -91,12 +101,14 @@ class BatchNorm:
     array([ 1.1, 20.9])
     """
 
-    axis: int | Sequence[int] | Literal[Default.DEFAULT] = DEFAULT
-    momentum: float | Literal[Default.DEFAULT] | None = DEFAULT
-    epsilon: float | Literal[Default.DEFAULT] = DEFAULT
+    axis: int | Sequence[int] = DEFAULT
+    momentum: float | None = DEFAULT
+    epsilon: float = DEFAULT
     center: bool = True
     scale: bool = True
     convention: Convention = KERAS
+    renorm: Renorm | None = None
+    virtual_batch_size: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.convention, Convention):
@@ -118,18 +130,46 @@ class BatchNorm:
         if not axes:
             raise ValueError(message("axis must name at least one axis", axis=axis))
         object.__setattr__(self, "axis", axes if len(axes) > 1 else axes[0])
-        object.__setattr__(self, "momentum", _require_momentum(momentum))
+        object.__setattr__(self, "momentum", require_momentum(momentum))
         object.__setattr__(self, "epsilon", require_epsilon("epsilon", epsilon))
+        require_virtual_batch_size(self.virtual_batch_size)
+        if self.renorm is not None and not isinstance(self.renorm, Renorm):
+            raise TypeError(message("renorm must be a bnspec.Renorm or None", renorm=self.renorm))
+        self._require_combination()
+
+    def _require_combination(self) -> None:
+        """Refuse what no library does together, and what has no meaning together."""
+        running = self.convention.statistics == "running"
+        each = self.virtual_batch_size is not None and self.convention.ghost_update == "each"
+        if self.renorm is not None and (running or each):
+            raise ValueError(
+                message(
+                    "renorm must be None where the running averages normalize, or each ghost batch updates them",
+                    "Take a convention with statistics='batch' and ghost_update='mean' or 'merged'.",
+                    convention=self.convention.name,
+                    virtual_batch_size=self.virtual_batch_size,
+                )
+            )
+        if running and self.virtual_batch_size is not None:
+            raise ValueError(
+                message(
+                    "virtual_batch_size must be None where the running averages normalize",
+                    "Take a convention with statistics='batch'.",
+                    convention=self.convention.name,
+                    virtual_batch_size=self.virtual_batch_size,
+                )
+            )
 
     def init(self, shape: Sequence[int], *, like: Any) -> tuple[Params, State]:
-        """Create gamma = 1, beta = 0, moving_mean = 0, moving_variance = 1 and a count of 0.
+        """Create gamma = 1, beta = 0, moving_mean = 0, the convention's moving_variance, and a count of 0.
 
         Parameters
         ----------
         shape : sequence of int
             The shape of the input; only the sizes of the feature axes matter.
         like : array, real floating
-            Gives the array library, the device and the dtype: float64 if it is float64, else float32.
+            Gives the array library, the device and the dtype: float64 if it is float64, else float32, or what
+            it is where the convention says so.
 
         Returns
         -------
@@ -143,22 +183,32 @@ class BatchNorm:
         """
         xp = common_namespace(like=like)
         require_real_floating(like=like)
-        layout = Layout.of(as_shape(shape), cast("int | tuple[int, ...]", self.axis))
-        dtype, device = accumulation_dtype(xp, like), device_of(like)
+        layout = Layout.of(as_shape(shape), self.axis)
+        dtype = like.dtype if self.convention.state_dtype == "input" else accumulation_dtype(xp, like)
+        device, sizes = device_of(like), layout.parameter_shape
 
-        def filled(make: Callable[..., Any], shape: tuple[int, ...], kind: Any) -> Any:
+        def filled(value: float, shape: tuple[int, ...] = sizes, kind: Any = dtype) -> Any:
             # Each leaf is an array of its own: a framework may update one of them in place.
-            return make(shape, dtype=kind, device=device)
+            return xp.full(shape, value, dtype=kind, device=device)
 
-        shape = layout.parameter_shape
-        params = Params(
-            filled(xp.ones, shape, dtype) if self.scale else None,
-            filled(xp.zeros, shape, dtype) if self.center else None,
-        )
-        state = State(filled(xp.zeros, shape, dtype), filled(xp.ones, shape, dtype), filled(xp.zeros, (), xp.int32))
-        return params, state
+        params = Params(filled(1.0) if self.scale else None, filled(0.0) if self.center else None)
+        variance = self.convention.initial_variance
+        state = State(filled(0.0), filled(variance), xp.zeros((), dtype=xp.int32, device=device))
+        if self.renorm is None:
+            return params, state
+        deviation = variance**0.5
+        return params, State(*state[:3], filled(deviation), filled(0.0), filled(deviation))
 
-    def apply(self, params: Params, state: State, x: Any, *, training: bool, weights: Any = None) -> tuple[Any, State]:
+    def apply(
+        self,
+        params: Params,
+        state: State,
+        x: Any,
+        *,
+        training: Any,
+        weights: Any = None,
+        adjustment: tuple[Any, Any] | None = None,
+    ) -> tuple[Any, State]:
         """Normalize.
 
         Parameters
@@ -169,18 +219,22 @@ class BatchNorm:
             Running statistics of shape K. It is never changed.
         x : array, shape S, real floating
             The input. S has the feature axes; N is the product of the other sizes.
-        training : bool
-            True normalizes by the batch's mean and population variance and updates the averages; False
-            normalizes by the averages.
+        training : bool or array, shape (), boolean
+            True normalizes by the batch's mean and variance and updates the averages; False normalizes by the
+            averages. An array decides when the call runs, so that one compiled function serves both.
         weights : array, real floating, optional
             Non-negative frequency weights of x's rank, broadcastable to S. In training the statistics are those of
             each element repeated so many times: 0 deletes it, NaN included, and fractions count as fractions. In
             evaluation they change nothing.
+        adjustment : pair of arrays, real floating, optional
+            Scale and bias, each broadcastable to S, that follow normalization and come before gamma and beta. In
+            evaluation they change nothing.
 
         Returns
         -------
-        y : array, shape S, of x's dtype
-            The output. NaN and infinities in a channel make that channel NaN, in training with its averages.
+        y : array, shape S
+            The output, of x's dtype or of what the convention says. NaN and infinities in a channel make that
+            channel NaN, in training with its averages.
         state : State
             The running statistics after; in evaluation, the same object.
 
@@ -191,7 +245,7 @@ class BatchNorm:
             float64, or `training` is not a bool.
         ValueError
             If a shape or device does not fit; if a training batch has one element per channel and the
-            convention refuses that.
+            convention refuses that; if `virtual_batch_size` does not divide the samples of a training batch.
 
         Notes
         -----
@@ -202,19 +256,27 @@ class BatchNorm:
         overflows that, the channel's statistics are not finite. No gradient passes the new state.
 
         Where N is not known before the call runs, as in a ``tf.function`` with unknown dimensions, no convention
-        can refuse N = 1: all of them give beta.
+        can refuse N = 1: all of them give beta. Nor where `training` is an array; then ghost batches must divide the
+        samples in evaluation too.
         """
-        y, state, _ = self.vjp(params, state, x, training=training, weights=weights)
+        y, state, _ = self.vjp(params, state, x, training=training, weights=weights, adjustment=adjustment)
         return y, state
 
     def vjp(
-        self, params: Params, state: State, x: Any, *, training: bool, weights: Any = None
+        self,
+        params: Params,
+        state: State,
+        x: Any,
+        *,
+        training: Any,
+        weights: Any = None,
+        adjustment: tuple[Any, Any] | None = None,
     ) -> tuple[Any, State, Callable[[Any], Gradients]]:
         """Normalize, and return the vector-Jacobian product of the output.
 
         Parameters
         ----------
-        params, state, x, training, weights
+        params, state, x, training, weights, adjustment
             As of :meth:`apply`.
 
         Returns
@@ -238,58 +300,48 @@ class BatchNorm:
         ----------
         .. [1] S. Ioffe and C. Szegedy, Batch Normalization, arXiv:1502.03167, section 3.
         """
-        if not isinstance(training, bool):
-            raise TypeError(message("training must be a bool", training=training))
+        require_training(training)
         params, state = take(Params, params, "params"), take(State, state, "state")
-        arrays = {
-            "x": x,
-            "gamma": params.gamma,
-            "beta": params.beta,
-            "moving_mean": state.moving_mean,
-            "moving_variance": state.moving_variance,
-        }
-        xp = common_namespace(**arrays, num_batches=state.num_batches, weights=weights)
-        require_real_floating(**arrays, weights=weights)
-        layout = Layout.of(sizes_of(x), cast("int | tuple[int, ...]", self.axis))
-        epsilon = cast("float", self.epsilon)
-        self._require_parameters(arrays, state, layout)
-        dtype = accumulation_dtype(xp, *arrays.values(), weights)
+        arrays = {"x": x, **params._asdict(), **state._asdict()}
+        del arrays["num_batches"]
+        scale, bias = require_adjustment(adjustment, x, self.virtual_batch_size)
+        given = {"weights": weights, "the scale of adjustment": scale, "the bias of adjustment": bias}
+        chosen = None if isinstance(training, bool) else training
+        xp = common_namespace(**arrays, num_batches=state.num_batches, **given, training=chosen)
+        require_real_floating(**arrays, **given)
+        layout = Layout.of(sizes_of(x), self.axis)
+        require_parameters(self, arrays, layout)
+        require_state(self, state)
+        if weights is not None:
+            require_weights(shape_of(weights), shape_of(x))
+        dtype = accumulation_dtype(xp, *arrays.values(), *given.values())
         wide = xp.astype(x, dtype)
-        gamma, beta, moving_mean, moving_variance = (
-            None if p is None else layout.spread(xp.astype(p, dtype), xp) for p in list(arrays.values())[1:]
+        size = None if training is False else self.virtual_batch_size
+        ghosts = Ghosts.of(layout, size, self.convention.ghost_grouping)
+        cut = ghosts.cut
+        gamma, beta, mean, variance = (
+            None if arrays[name] is None else cut.spread(xp.astype(arrays[name], dtype), xp)
+            for name in ("gamma", "beta", "moving_mean", "moving_variance")
         )
-        differentiate: Callable[..., Gradients]
-        if training:
-            if is_known(layout.count) and layout.count == 1 and self.convention.one_element == "raise":
-                raise ValueError(
-                    message(
-                        f"{self.convention.name} needs more than one element per channel in training",
-                        "Take a larger batch, training=False, or a convention with one_element='update'.",
-                        shape=shape_of(x),
-                        axis=self.axis,
-                    )
-                )
-            batch = Moments.of(wide, layout.reduced, weights)
-            weighting = None if weights is None else Weighting.of(weights, wide, batch.weight, layout, xp)
-            variance = layout.spread(batch.population_variance(), xp)
-            hi, lo = (layout.spread(part, xp) for part in (batch.mean_hi, batch.mean_lo))
-            # No framework's own derivative may pass what is deleted and not finite.
-            given = wide if weighting is None else xp.where(weighting.lost, hi, wide)
-            centred = (given - hi) - lo
-            inverse = inverse_deviation(variance, epsilon, xp)
-            state = self._update(state, batch, weights is not None or not is_known(layout.count), layout, xp)
-            differentiate = partial(training_pullback, weighting=weighting, variance=variance)
+        if training is False:
+            point = Point(cut, wide - mean, inverse_deviation(variance, self.epsilon, xp), gamma)
         else:
-            weighting = None
-            if weights is not None:
-                require_weights(shape_of(weights), shape_of(x))
-            centred = wide - moving_mean
-            inverse = inverse_deviation(moving_variance, epsilon, xp)
-            differentiate = evaluation_pullback
-        y = normalize(centred, inverse, gamma, beta)
-        if weighting is not None:
-            y = xp.where(weighting.lost, xp.full_like(y, float("nan")), y)
-        y = xp.astype(y, x.dtype)
+            if training is True:
+                require_elements(self, x, ghosts)
+            point, state = training_point(
+                self, state, ghosts.grouped(wide, xp), (mean, variance), weights, chosen, ghosts, xp
+            )
+            point = point._replace(gamma=gamma)
+            if scale is not None:
+                pair = (xp.broadcast_to(xp.astype(part, dtype), layout.shape) for part in (scale, bias))
+                neutral = (xp.ones_like(wide), xp.zeros_like(wide))
+                point = point._replace(
+                    adjustment=tuple(selected(chosen, a, b, xp) for a, b in zip(pair, neutral, strict=True))
+                )
+        y = normalize(point.centred, point.inverse, gamma, beta, point.correction, point.adjustment)
+        if point.weighting is not None:
+            y = xp.where(point.weighting.lost, xp.full_like(y, float("nan")), y)
+        y = xp.astype(ghosts.joined(y, xp), self._output_dtype(x, state, dtype))
 
         def pullback(cotangent: Any) -> Gradients:
             common_namespace(y=y, cotangent=cotangent)
@@ -301,84 +353,33 @@ class BatchNorm:
             wide_cotangent = xp.astype(cotangent, dtype)
             if None in shape_of(cotangent):
                 wide_cotangent = xp.reshape(wide_cotangent, layout.shape)  # what does not fit fails when the call runs
-            found = differentiate(wide_cotangent, centred, inverse, gamma, layout, xp)
-            if weights is not None and not training:
-                found = found._replace(weights=xp.zeros_like(weights))
+            wide_cotangent = ghosts.grouped(wide_cotangent, xp)
+            found = self._differentiated(wide_cotangent, point, weights is not None, chosen, xp)
+            found = found._replace(x=ghosts.joined(found.x, xp))
+            if weights is not None:
+                found = found._replace(weights=gathered(ghosts.joined(found.weights, xp), weights, xp))
             return _fit(found, {**arrays, "weights": weights}, xp)
 
         return y, state, pullback
 
-    def _update(self, state: State, batch: Moments, sparse: bool, layout: Layout, xp: Any) -> State:
-        """Return the state after a training batch; a channel without elements keeps its averages.
+    def _differentiated(self, cotangent: Any, point: Point, weighted: bool, chosen: Any, xp: Any) -> Gradients:
+        """Differentiate in the mode, or in both where `chosen` decides; each element has a gradient of its weight."""
+        if point.chain is not None and chosen is None:
+            return training_pullback(cotangent, point, point.chain, xp)
+        found = evaluation_pullback(cotangent, point, xp)
+        if weighted:
+            found = found._replace(weights=xp.zeros_like(cotangent))
+        if point.chain is None:
+            return found
+        trained = training_pullback(cotangent, point, point.chain, xp)
+        return Gradients(*(selected(chosen, new, old, xp) for new, old in zip(trained, found, strict=True)))
 
-        `sparse` says that there may be such channels. In a batch that is known to be empty all are, and the averages
-        are the same arrays.
-        """
-        counted = self.convention.empty_batch == "count"
-        number = state.num_batches + 1
-        if is_known(layout.count) and layout.count == 0:
-            return state._replace(num_batches=number) if counted else state
-        # Bessel's estimator has no value for one element; the population's variance, 0, is taken.
-        bessel = self.convention.running_variance == "bessel"
-        correction = xp.astype(batch.weight > 1, batch.weight.dtype) if bessel else 0.0
-        found = {"moving_mean": batch.mean, "moving_variance": batch.variance(correction)}
-        present = xp.reshape(batch.weight > 0, layout.parameter_shape)
-        after = {}
-        for name, value in found.items():
-            old = getattr(state, name)
-            dtype = accumulation_dtype(xp, old, value)
-            wide, new = xp.astype(old, dtype), xp.astype(xp.reshape(value, layout.parameter_shape), dtype)
-            if self.momentum is None:
-                average = cumulative_average(wide, new, xp.astype(number, dtype))
-            else:
-                average = exponential_average(wide, new, cast("float", self.momentum), self.convention.momentum_weighs)
-            if sparse:
-                average = xp.where(present, average, wide)
-            after[name] = detached(xp.astype(average, old.dtype))
-        if sparse and not counted:
-            number = xp.where(xp.any(present), number, state.num_batches)
-        return State(**after, num_batches=number)
-
-    def _require_parameters(self, arrays: dict[str, Any], state: State, layout: Layout) -> None:
-        for name, present in (("gamma", self.scale), ("beta", self.center)):
-            if (arrays[name] is not None) != present:
-                raise ValueError(
-                    message(
-                        f"{name} must be {'an array' if present else 'None'} with center={self.center}, "
-                        f"scale={self.scale}",
-                        "Take the params that init returns.",
-                        **{name: None if arrays[name] is None else shape_of(arrays[name])},
-                    )
-                )
-        for name, array in arrays.items():
-            if name != "x" and array is not None and not fits(shape_of(array), layout.parameter_shape):
-                wanted = Layout.of(shape_of(arrays["x"]), layout.features).parameter_shape
-                raise ValueError(
-                    message(
-                        f"{name} must have shape {wanted}",
-                        shape=shape_of(arrays["x"]),
-                        axis=self.axis,
-                        **{name: shape_of(array)},
-                    )
-                )
-        if shape_of(state.num_batches) != () or dtype_name(state.num_batches.dtype) not in ("int32", "int64"):
-            raise TypeError(
-                message(
-                    "num_batches must be an integer array of shape ()",
-                    "Take the state that init returns.",
-                    shape=shape_of(state.num_batches),
-                    dtype=dtype_name(state.num_batches.dtype),
-                )
-            )
-        for name in ("moving_mean", "moving_variance"):
-            if dtype_name(arrays[name].dtype) not in ("float32", "float64"):
-                raise TypeError(
-                    message(
-                        f"{name} must be float32 or float64",
-                        "In half precision, updates with a small momentum round away.",
-                        dtype=dtype_name(arrays[name].dtype),
-                    )
-                )
+    def _output_dtype(self, x: Any, state: State, dtype: Any) -> Any:
+        """Return the dtype of the output, of three that are there: the input's, the state's, or the computation's."""
+        rule, kept = self.convention.output_dtype, state.moving_mean.dtype
+        if rule == "promoted":
+            return x.dtype if x.dtype == kept else dtype
+        return x.dtype if rule == "input" else kept
 
 
 def _fit(gradients: Gradients, arrays: dict[str, Any], xp: Any) -> Gradients:
@@ -388,13 +389,3 @@ def _fit(gradients: Gradients, arrays: dict[str, Any], xp: Any) -> Gradients:
         array = arrays[name]
         fitted[name] = array if array is None else xp.astype(xp.reshape(gradient, sizes_of(array)), array.dtype)
     return Gradients(**fitted)
-
-
-def _require_momentum(momentum: Any) -> float | None:
-    if momentum is None:
-        return None
-    if isinstance(momentum, bool) or not isinstance(momentum, Real):
-        raise TypeError(message("momentum must be a real number or None", momentum=momentum))
-    if not 0 <= float(momentum) <= 1:  # NaN is not
-        raise ValueError(message("momentum must be in [0, 1]", momentum=momentum))
-    return float(momentum)

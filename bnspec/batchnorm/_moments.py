@@ -155,10 +155,46 @@ class Moments(NamedTuple):
             xp.where(first, other.m2, m2),
         )
 
-    def population_variance(self) -> Any:
-        """Return the population's variance, 0 where the weight is 0: array, shape K."""
+    def merged(self) -> Moments:
+        """Combine parts that lie along the leading axis into the whole.
+
+        Returns
+        -------
+        Moments
+            Of shape K, where these have shape (G, *K); as if the G parts had been one array.
+
+        References
+        ----------
+        .. [1] Chan, Golub and LeVeque (1983), equation 2.1, summed over the parts.
+        """
         xp = common_namespace(weight=self.weight)
-        return self.m2 / xp.where(self.weight == 0, xp.ones_like(self.weight), self.weight)
+        weight = blocked_sum(self.weight, xp)
+        divisor = xp.where(weight == 0, xp.ones_like(weight), weight)
+        hi = settled(blocked_sum(self.weight * self.mean_hi, xp) / divisor, xp)
+        residual = (self.mean_hi - hi) + self.mean_lo
+        lo = settled(blocked_sum(self.weight * residual, xp) / divisor, xp)
+        deviation = residual - lo
+        left = blocked_sum(self.weight * deviation, xp)
+        between = blocked_sum(self.weight * deviation * deviation, xp) - left * left / divisor
+        m2 = blocked_sum(self.m2, xp) + xp.where(between < 0, xp.zeros_like(between), between)
+        return Moments(weight, hi, lo, m2)
+
+    def freedom(self, correction: float = 0.0) -> Any:
+        """Return what the second moment is divided by, so that every channel has an estimate.
+
+        Parameters
+        ----------
+        correction : float
+            0 for the population variance, 1 for Bessel's estimator.
+
+        Returns
+        -------
+        array, shape K
+            The weight less the correction; where that is not positive, the weight, and 1 where that is 0.
+        """
+        xp = common_namespace(weight=self.weight)
+        whole = xp.where(self.weight == 0, xp.ones_like(self.weight), self.weight)
+        return xp.where(self.weight > correction, self.weight - correction, whole) if correction else whole
 
     @property
     def mean(self) -> Any:

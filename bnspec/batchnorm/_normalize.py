@@ -80,7 +80,14 @@ def inverse_deviation(variance: Any, epsilon: float, xp: Any) -> Any:
     return 1.0 / xp.sqrt(variance + epsilon)
 
 
-def normalize(centred: Any, inverse: Any, gamma: Any, beta: Any) -> Any:
+def normalize(
+    centred: Any,
+    inverse: Any,
+    gamma: Any,
+    beta: Any,
+    correction: tuple[Any, Any] | None = None,
+    adjustment: tuple[Any, Any] | None = None,
+) -> Any:
     """Scale and shift what is centred already.
 
     Parameters
@@ -91,14 +98,22 @@ def normalize(centred: Any, inverse: Any, gamma: Any, beta: Any) -> Any:
         ``1 / sqrt(variance + epsilon)``.
     gamma, beta : array, broadcastable to S, or None
         The affine parameters.
+    correction, adjustment : pair of arrays, broadcastable to S, or None
+        r and d of renormalization, and the scale and bias that follow it.
 
     Returns
     -------
     array, shape S
-        The output.
+        The output, ``((centred * inverse * r + d) * scale + bias) * gamma + beta``.
     """
-    y = centred * slope(inverse, gamma)
-    return y if beta is None else y + beta
+    steps = [(None, None) if pair is None else pair for pair in (correction, adjustment)]
+    y, factor = centred, inverse
+    for scale, offset in (*steps, (gamma, beta)):
+        factor = scale if factor is None else slope(factor, scale)
+        if offset is not None:
+            y = (y if factor is None else y * factor) + offset
+            factor = None
+    return y if factor is None else y * factor
 
 
 def slope(inverse: Any, gamma: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Frequency weights in training: what they share out, and their own derivative."""
+"""Frequency weights in training: what they delete, and how their derivative is gathered."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bnspec.arrays import blocked_sum, is_known, sizes_of, to_rows
 
 if TYPE_CHECKING:
-    from bnspec.batchnorm._layout import Layout
+    from bnspec.batchnorm._ghosts import Ghosts
 
-__all__ = ["Weighting"]
+__all__ = ["Weighting", "gathered"]
 
 
 class Weighting(NamedTuple):
@@ -17,38 +17,27 @@ class Weighting(NamedTuple):
 
     Attributes
     ----------
-    weights : array
-        As the caller gave them, in the dtype of the computation.
-    frequencies : array, shape S
-        The same, broadcast to the input.
-    total : array, of the broadcast shape
-        The sum of each channel's weights; 1 where that is 0.
-    inverse : array, of the broadcast shape
-        One by the sum of each channel's weights; 0 where that is 0.
-    lost : array, shape S, boolean
+    frequencies : array, of the cut shape
+        The weights, broadcast to the input.
+    lost : array, of the cut shape, boolean
         What is deleted and is not finite: it has no output that could be differentiated.
     """
 
-    weights: Any
     frequencies: Any
-    total: Any
-    inverse: Any
     lost: Any
 
     @classmethod
-    def of(cls, weights: Any, x: Any, total: Any, layout: Layout, xp: Any) -> Weighting:
+    def of(cls, weights: Any, x: Any, ghosts: Ghosts, xp: Any) -> Weighting:
         """Lay weights against an input.
 
         Parameters
         ----------
         weights : array, broadcastable to S
             Checked already.
-        x : array, shape S
+        x : array, of the cut shape
             The input, in the dtype of the computation.
-        total : array, shape K
-            The sum of each channel's weights.
-        layout : Layout
-            What is averaged.
+        ghosts : Ghosts
+            How the batch is cut.
         xp : namespace
             The namespace of the arrays.
 
@@ -57,52 +46,34 @@ class Weighting(NamedTuple):
         Weighting
         """
         weights = xp.astype(weights, x.dtype)
-        frequencies = xp.broadcast_to(weights, layout.shape)
-        divisor = xp.where(total == 0, xp.ones_like(total), total)
-        lost = xp.logical_and(frequencies == 0, xp.logical_not(xp.isfinite(x)))
-        inverse = xp.where(total == 0, xp.zeros_like(total), 1.0 / divisor)
-        return cls(weights, frequencies, layout.spread(divisor, xp), layout.spread(inverse, xp), lost)
+        frequencies = ghosts.grouped(xp.broadcast_to(weights, ghosts.whole.shape), xp)
+        return cls(frequencies, xp.logical_and(frequencies == 0, xp.logical_not(xp.isfinite(x))))
 
-    def gradient(self, normalized: Any, beta_sum: Any, gamma_sum: Any, gamma: Any, share: Any, xp: Any) -> Any:
-        """Differentiate by the weights.
 
-        Parameters
-        ----------
-        normalized : array, shape S
-            ``(x - mean) / sqrt(variance + epsilon)``.
-        beta_sum, gamma_sum : array, of the broadcast shape
-            The sums of the cotangent, and of its product with `normalized`.
-        gamma : array, of the broadcast shape, or None
-            The scale.
-        share : array, of the broadcast shape
-            ``variance / (variance + epsilon)``.
-        xp : namespace
-            The namespace of the arrays.
+def gathered(terms: Any, weights: Any, xp: Any) -> Any:
+    """Sum what belongs to elements over the axes along which weights are broadcast.
 
-        Returns
-        -------
-        array, shaped as the weights
-            NaN where the element is `lost`; 0 in a channel without weight, whose statistics are taken as constants.
+    Parameters
+    ----------
+    terms : array, shape S
+        One term for each element.
+    weights : array, broadcastable to S, of its rank
+        The weights.
+    xp : namespace
+        The namespace of the arrays.
 
-        Notes
-        -----
-        A weight w moves the mean by (x - mean) / W and the variance by ((x - mean)^2 - variance) / W, so that
-        dw = -gamma / W (sum(dy) x' + sum(dy x') (x'^2 - share) / 2).
-        """
-        scale = self.inverse if gamma is None else gamma * self.inverse
-        terms = -(scale * (beta_sum * normalized + gamma_sum * (normalized * normalized - share) * 0.5))
-        terms = xp.where(self.lost, xp.full_like(terms, float("nan")), terms)
-        return self._gathered(terms, xp)
+    Returns
+    -------
+    array, of the weights' shape
 
-    def _gathered(self, terms: Any, xp: Any) -> Any:
-        """Sum over the axes along which the weights are broadcast.
-
-        An axis of size s on which the weights have w, 1 or s, is laid out as (w, s / w), which needs not be known.
-        """
-        given, shape, spread = sizes_of(self.weights), [], []
-        for size, whole in zip(given, sizes_of(terms), strict=True):
-            shape.append(size)
-            if not is_known(size) or size != whole:
-                spread.append(len(shape))
-                shape.append(whole if is_known(size) and size == 1 else whole // xp.maximum(size, 1))
-        return blocked_sum(to_rows(xp.reshape(terms, tuple(shape)), tuple(spread), xp), xp) if spread else terms
+    Notes
+    -----
+    An axis of size s on which the weights have w, 1 or s, is laid out as (w, s / w), which needs not be known.
+    """
+    given, shape, spread = sizes_of(weights), [], []
+    for size, whole in zip(given, sizes_of(terms), strict=True):
+        shape.append(size)
+        if not is_known(size) or size != whole:
+            spread.append(len(shape))
+            shape.append(whole if is_known(size) and size == 1 else whole // xp.maximum(size, 1))
+    return blocked_sum(to_rows(xp.reshape(terms, tuple(shape)), tuple(spread), xp), xp) if spread else terms

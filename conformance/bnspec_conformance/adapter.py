@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from bnspec import Renorm
+
 __all__ = ["CAPABILITIES", "Adapter", "Config", "Layer", "gaps_of", "load"]
 
 CAPABILITIES = {
@@ -43,6 +45,10 @@ CAPABILITIES = {
     "compile": "Layer.compile",
     "weighted": "Layer.weighted: training with frequency weights",
     "weighted_gradients": "Layer.weighted_gradients",
+    "ghosts": "Config.virtual_batch_size: ghost batches",
+    "renorm": "Config.renorm: batch renormalization, with Layer.load_renorm and Layer.read_renorm",
+    "adjusted": "Layer.adjusted: training with a scale and a bias between normalization and gamma",
+    "adjusted_gradients": "Layer.adjusted_gradients",
     "moments": "Adapter.moments",
     "weighted_moments": "Adapter.weighted_moments",
     "batch_normalization": "Adapter.batch_normalization",
@@ -50,8 +56,19 @@ CAPABILITIES = {
 """What an adapter may be unable to do, by the name under which its ``gaps`` declare it."""
 
 # Methods that need not be there; where one is missing, that is the declaration.
-_OPTIONAL_OF_LAYER = ("gradients", "autodiff", "hessian_vector_product", "compile", "weighted", "weighted_gradients")
+_OPTIONAL_OF_LAYER = (
+    "gradients",
+    "autodiff",
+    "hessian_vector_product",
+    "compile",
+    "weighted",
+    "weighted_gradients",
+    "adjusted",
+    "adjusted_gradients",
+)
 _OPTIONAL_OF_ADAPTER = ("moments", "weighted_moments", "batch_normalization")
+# Parts of the configuration that few libraries have: only who offers them is asked for them.
+_OFFERED = ("ghosts", "renorm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +91,10 @@ class Config:
         The dtype of the input.
     convention : Convention
         The adapter's own convention.
+    virtual_batch_size : int or None
+        The number of samples of a ghost batch.
+    renorm : Renorm or None
+        The limits and the momentum of batch renormalization.
     """
 
     shape: tuple[int, ...]
@@ -84,6 +105,8 @@ class Config:
     scale: bool
     dtype: str
     convention: Convention
+    virtual_batch_size: int | None = None
+    renorm: Renorm | None = None
 
     @property
     def num_features(self) -> int:
@@ -94,13 +117,16 @@ class Config:
 class Layer(Protocol):
     """One batch normalization with its state. Arrays are NumPy's on both sides.
 
-    Six more methods are optional: ``gradients(x, cotangent, training)`` returns a mapping from ``"x"``,
+    More methods are optional: ``gradients(x, cotangent, training)`` returns a mapping from ``"x"``,
     ``"gamma"``, ``"beta"``, and in evaluation ``"moving_mean"`` and ``"moving_variance"``, as far as it has
     them, to gradients; ``autodiff``, the same by a framework's own differentiation;
     ``hessian_vector_product(x, cotangent, tangent)`` differentiates the gradient of x in training along a
     tangent; ``compile()`` returns a Layer that does the same under a compiler; ``weighted(x, weights)`` is a call in
     training with frequency weights of x's rank that broadcast to x; ``weighted_gradients(x, cotangent, weights)``
-    returns gradients as ``gradients`` does, and that of ``"weights"`` if it has it.
+    returns gradients as ``gradients`` does, and that of ``"weights"`` if it has it; ``adjusted(x, scale, bias)`` is a
+    call in training with arrays that broadcast to x and come between normalization and gamma, and
+    ``adjusted_gradients(x, cotangent, scale, bias)`` its gradients. Who offers renormalization has
+    ``load_renorm(moving_stddev, renorm_mean, renorm_stddev)``, called after ``load``, and ``read_renorm()``.
     """
 
     def load(
@@ -123,9 +149,10 @@ class Adapter(Protocol):
     """Builds layers: the Layer class itself, or a function that returns one and has a convention.
 
     An attribute ``gaps`` is optional: it maps capabilities (see `CAPABILITIES`) to the reason why they are
-    missing. Three functions are optional: ``moments(x, axes, keepdims)``, ``weighted_moments(x, axes,
-    frequency_weights, keepdims)`` and ``batch_normalization(x, mean, variance, offset, scale,
-    variance_epsilon)``.
+    missing. An attribute ``offers`` is optional: it names parts of the configuration that the adapter has,
+    ``"ghosts"`` and ``"renorm"``. Three functions are optional: ``moments(x, axes, keepdims)``,
+    ``weighted_moments(x, axes, frequency_weights, keepdims)`` and
+    ``batch_normalization(x, mean, variance, offset, scale, variance_epsilon)``.
     """
 
     convention: Convention
@@ -165,6 +192,15 @@ def gaps_of(adapter: Adapter) -> Mapping[str, str]:
         for name in names:
             if not hasattr(holder, name):
                 declared.setdefault(name, f"the adapter has no {name}")
+    offers = tuple(getattr(adapter, "offers", ()))
+    for name in offers:
+        if name not in _OFFERED:
+            raise ValueError(
+                message("offers must name parts of the configuration", nearest(name, _OFFERED), offer=name)
+            )
+    for name in _OFFERED:
+        if name not in offers:
+            declared.setdefault(name, "the adapter does not offer it")
     return declared
 
 

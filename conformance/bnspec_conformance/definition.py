@@ -40,6 +40,8 @@ class DefinitionAdapter:
         that is run in the mode takes them.
     """
 
+    offers = ("ghosts", "renorm")
+
     def __init__(self, backend: Any, convention: Convention, mode: str = "") -> None:
         self.backend = backend
         self.convention = convention
@@ -52,6 +54,8 @@ class DefinitionAdapter:
         gaps = dict(self.backend.gaps())
         if "autodiff" in gaps:
             gaps["hessian_vector_product"] = gaps["autodiff"]
+        if self.convention.statistics == "running":
+            gaps["ghosts"] = gaps["renorm"] = "running averages that normalize go with neither"
         if self.mode:
             gaps["compile"] = "everything is run in a mode already"
             gaps.update(self.backend.mode_gaps(self.mode.removesuffix(OUTSIDE)))
@@ -93,6 +97,8 @@ class DefinitionLayer:
             center=config.center,
             scale=config.scale,
             convention=config.convention,
+            renorm=config.renorm,
+            virtual_batch_size=config.virtual_batch_size,
         )
         self.compiled: dict[bool, Callable[..., Any]] | None = None
 
@@ -112,33 +118,61 @@ class DefinitionLayer:
             out: np.ndarray[Any, Any] = receive(self.backend, y)
             return out
 
+    def load_renorm(self, moving_stddev: Any, renorm_mean: Any, renorm_stddev: Any) -> None:
+        """Set what renormalization keeps."""
+        with self.backend.context():
+            parts = send(self.backend, (moving_stddev, renorm_mean, renorm_stddev))
+            self.state = bnspec.State(*self.state[:3], *parts)
+
+    def read_renorm(self) -> tuple[np.ndarray[Any, Any], ...]:
+        """Return what renormalization keeps."""
+        with self.backend.context():
+            kept: tuple[np.ndarray[Any, Any], ...] = receive(self.backend, tuple(self.state[3:]))
+        return kept
+
     def weighted(self, x: np.ndarray[Any, Any], weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return the output in training with frequency weights, and keep the new state."""
+        return self._trained(lambda weights: {"weights": weights}, x, weights)
 
-        def apply(params: Any, state: Any, x: Any, weights: Any) -> Any:
-            return self.spec.apply(params, state, x, training=True, weights=weights)
+    def weighted_gradients(self, x: Any, cotangent: Any, weights: Any) -> dict[str, Any]:
+        """Return the gradients of ``BatchNorm.vjp`` in training with frequency weights."""
+        return self._differentiate(lambda weights: {"weights": weights}, x, cotangent, weights)
+
+    def adjusted(self, x: Any, scale: Any, bias: Any) -> np.ndarray[Any, Any]:
+        """Return the output in training with an adjustment, and keep the new state."""
+        return self._trained(lambda *pair: {"adjustment": pair}, x, scale, bias)
+
+    def adjusted_gradients(self, x: Any, cotangent: Any, scale: Any, bias: Any) -> dict[str, Any]:
+        """Return the gradients of ``BatchNorm.vjp`` in training with an adjustment."""
+        return self._differentiate(lambda *pair: {"adjustment": pair}, x, cotangent, scale, bias)
+
+    def _trained(self, options: Callable[..., Any], x: Any, *extra: Any) -> np.ndarray[Any, Any]:
+        """Train on a batch with options made of more arrays, and keep the new state."""
+
+        def apply(params: Any, state: Any, x: Any, *extra: Any) -> Any:
+            return self.spec.apply(params, state, x, training=True, **options(*extra))
 
         with self.backend.context():
-            y, state = self._purely(self.run(apply), send(self.backend, x), send(self.backend, weights))
+            y, state = self._purely(self.run(apply), *(send(self.backend, array) for array in (x, *extra)))
             self.state = bnspec.State(*state)
             out: np.ndarray[Any, Any] = receive(self.backend, y)
             return out
 
-    def weighted_gradients(self, x: Any, cotangent: Any, weights: Any) -> dict[str, Any]:
-        """Return the gradients of ``BatchNorm.vjp`` in training with frequency weights."""
+    def _differentiate(self, options: Callable[..., Any], x: Any, cotangent: Any, *extra: Any) -> dict[str, Any]:
+        """Differentiate in training with options made of more arrays."""
 
-        def backward(params: Any, state: Any, x: Any, cotangent: Any, weights: Any) -> Any:
-            _, _, pullback = self.spec.vjp(params, state, x, training=True, weights=weights)
+        def backward(params: Any, state: Any, x: Any, cotangent: Any, *extra: Any) -> Any:
+            _, _, pullback = self.spec.vjp(params, state, x, training=True, **options(*extra))
             return pullback(cotangent)
 
         with self.backend.context():
-            given = [send(self.backend, array) for array in (x, cotangent, weights)]
+            given = [send(self.backend, array) for array in (x, cotangent, *extra)]
             return self._named(self._purely(self.run(backward), *given))
 
     def read(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return the running statistics."""
         with self.backend.context():
-            mean, variance, _ = receive(self.backend, tuple(self.state))
+            mean, variance = receive(self.backend, tuple(self.state[:2]))
         return mean, variance
 
     def compile(self) -> DefinitionLayer:
@@ -171,7 +205,7 @@ class DefinitionLayer:
             def forward(values: tuple[Any, ...]) -> Any:
                 named = {**given, **dict(zip(names, values, strict=True))}
                 params = bnspec.Params(named["gamma"], named["beta"])
-                state = bnspec.State(named["moving_mean"], named["moving_variance"], count)
+                state = bnspec.State(*(count if name == "num_batches" else named[name] for name in self.state._fields))
                 y, _ = self.spec.apply(params, state, named["x"], training=training)
                 return paired(y, weight, xp)
 
@@ -231,8 +265,8 @@ def transformation(backend: Any, mode: str) -> Callable[[Callable[..., Any]], Ca
 
 
 def paired(a: Any, b: Any, xp: Any) -> Any:
-    """Sum the products of two arrays of one shape."""
-    return xp.sum(xp.reshape(a * b, (-1,)), axis=0)
+    """Sum the products of two arrays of one shape, in the dtype of the first."""
+    return xp.sum(xp.reshape(a * xp.astype(b, a.dtype), (-1,)), axis=0)
 
 
 def send(backend: Any, value: Any) -> Any:

@@ -20,8 +20,19 @@ from ._beyond import (
 )
 from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grade, accumulated, accuracy_goal, rounded
 from ._forward import normalized, running
-from ._functions import function_goal, function_gradient, relative_to_one
+from ._functions import function_goal, function_gradient, relative_to_one, second_derivative_goal
 from ._gradients import GradientErrors, evaluation_gradients, second_derivative, summed, training_gradients
+from ._parts import (
+    Uncertain,
+    averaged,
+    correction,
+    merged,
+    parameter_gradients,
+    root,
+    squared,
+    training_run,
+    transformed,
+)
 from ._statistics import Statistics, batch_statistics, exact_statistics, weighted_statistics
 
 __all__ = [
@@ -34,9 +45,12 @@ __all__ = [
     "Grade",
     "GradientErrors",
     "Statistics",
+    "Uncertain",
     "accumulated",
     "accuracy_goal",
+    "averaged",
     "batch_statistics",
+    "correction",
     "error_function",
     "evaluation_gradients",
     "exact_statistics",
@@ -45,14 +59,21 @@ __all__ = [
     "gaussian_slope",
     "inverse_error_function",
     "log_gamma",
+    "merged",
     "normalized",
     "normals",
+    "parameter_gradients",
     "relative_to_one",
+    "root",
     "rounded",
     "running",
     "second_derivative",
+    "second_derivative_goal",
+    "squared",
     "summed",
     "training_gradients",
+    "training_run",
+    "transformed",
     "triangular_residual",
     "weighted_statistics",
 ]

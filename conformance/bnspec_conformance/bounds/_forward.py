@@ -109,6 +109,7 @@ def running(
     batch_error: NDArray[np.float64],
     share: float,
     form: Format,
+    roundings: int = 6,
 ) -> NDArray[np.float64]:
     """Bound (1 - share) old + share batch.
 
@@ -122,6 +123,8 @@ def running(
         The weight of the batch.
     form : Format
         The format of the state.
+    roundings : int
+        6, or 20 where the share is a quotient of exponentials.
 
     Returns
     -------
@@ -131,6 +134,7 @@ def running(
     -----
     The two weights are at most 1 and off by at most 2 u, whether 1 - momentum is formed before or after the
     rounding of momentum; two products and a sum add 3 u. The form old - (old - batch) share has no more.
+    (1 - m) / (1 - m^n) has at most 16 roundings, in an exponential function of up to 4 units among them.
     """
     error = (1.0 - share) * old_error + share * batch_error
-    return error + 6.0 * form.roundoff * (np.abs(old) + old_error + np.abs(batch) + batch_error) + form.tiny
+    return error + roundings * form.roundoff * (np.abs(old) + old_error + np.abs(batch) + batch_error) + form.tiny

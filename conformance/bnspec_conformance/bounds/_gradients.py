@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ._formats import NAIVE, accumulated, rounded
-from ._forward import deviation, product_error
+from ._forward import Deviation, deviation, product_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +44,11 @@ def training_gradients(
     *,
     chained: bool = False,
     weights: NDArray[np.float64] | None = None,
+    own: Statistics | None = None,
+    takes: tuple[float, float] = (1.0, 1.0),
+    freedom: NDArray[np.float64] | None = None,
+    gain_error: NDArray[np.float64] | float = 0.0,
+    adjusted: bool = False,
 ) -> GradientErrors:
     """Bound the gradients in training.
 
@@ -66,6 +71,16 @@ def training_gradients(
     weights : array, shape (N, C), optional
         Frequency weights. The two means are then sums over W, each element takes w of them, and g(h + 4) counts the
         sum of the weights and the products with them too.
+    own : Statistics, optional
+        The batch's mean, and the variance that enters, where other statistics normalize: those that it has moved.
+    takes : pair of float
+        How far the batch moves the mean and the variance that normalize; 1 where they are its own.
+    freedom : array, shape (C,), optional
+        What the second moment is divided by in the variance that enters; by default the number of elements.
+    gain_error : array, shape (C,), or float
+        The relative error of `gamma`, where that holds the factor of a correction.
+    adjusted : bool
+        Whether the cotangent is that of an output before an adjustment, and so a rounded product.
 
     Notes
     -----
@@ -78,52 +93,79 @@ def training_gradients(
     """
     u = form.roundoff
     part = deviation(rows, given, epsilon, form)
-    steps = (NAIVE if chained else grade).additions(len(rows)) + 4
+    steps = (NAIVE if chained else grade).additions(len(rows)) + 4 + adjusted
     share: Any = 1.0
     count: Any = max(len(rows), 1)
     if weights is not None and not (weights == 1).all():
-        share, count, steps = weights, weights.sum(axis=0), 2 * steps
+        share, steps, total = weights, 2 * steps, weights.sum(axis=0)
+        count = np.where(total == 0, 1.0, total)  # there the statistics are constants, and no share is taken
     h = accumulated(steps, u)
     unit, unit_error = part.unit, part.unit_error
+    turned, own_unit, own_error, entering = _entering(rows, given, own, part, form)
     weight = np.abs(cotangent)
     mean_weight = weight.sum(axis=0) / count
-    second = (cotangent * part.centred * part.inverse).sum(axis=0) / count
-    second_error = (weight * unit_error).sum(axis=0) / count + h * (weight * (unit + unit_error)).sum(axis=0) / count
-    first = cotangent.sum(axis=0) / count
-    first_error = 3.0 * h * (mean_weight + np.abs(second) + second_error)
-    inner = cotangent - share * first - share * part.centred * part.inverse * second
-    size = weight + share * np.abs(first) + share * unit * np.abs(second)
+    divisor: Any = count if freedom is None else freedom
+    second = (cotangent * part.centred * part.inverse).sum(axis=0) / divisor
+    second_error = ((weight * unit_error).sum(axis=0) + h * (weight * (unit + unit_error)).sum(axis=0)) / divisor
+    gamma_error = second_error * divisor + form.tiny
+    first = takes[0] * cotangent.sum(axis=0) / count
+    second, second_error = takes[1] * second, takes[1] * second_error
+    first_error = 3.0 * h * (takes[0] * mean_weight + np.abs(second) + second_error)
+    inner = cotangent - share * first - share * turned * second
+    size = weight + share * np.abs(first) + share * own_unit * np.abs(second)
+    # A share of the batch in an average is a quotient of exponentials at worst; see `running`.
     with np.errstate(invalid="ignore"):  # as in product_error
         inner_error = (
             share * first_error
-            + 2.0 * share * unit_error * (np.abs(second) + second_error)
-            + share * unit * (second_error + 3.0 * part.inverse_error * np.abs(second))
-            + 8.0 * u * size
+            + 2.0 * share * own_error * (np.abs(second) + second_error)
+            + share * own_unit * (second_error + 3.0 * part.inverse_error * np.abs(second))
+            + ((8.0 if own is None else 28.0) + 2.0 * adjusted) * u * size
         )
     slope = np.abs(gamma) * part.inverse
-    x_error = slope * product_error(np.abs(inner), inner_error, part.inverse_error, 2, u) + form.tiny
+    relative = part.inverse_error + gain_error * (1.0 + part.inverse_error)
+    x_error = slope * product_error(np.abs(inner), inner_error, relative, 2, u) + form.tiny
     if out is not form:
         if chained or grade.mean == "perturbed":
             x_error = x_error + out.roundoff * slope * size
         x_error = rounded(x_error, slope * inner, out)
     beta_error = h * mean_weight * count + form.tiny
     none = np.zeros_like(beta_error)
-    # dw = -gamma (g1 x' + g2 (x'^2 - v / s) / 2); v / s is off by no more than twice the relative error of s.
-    spread = unit * unit + 1.0
-    terms = np.abs(gamma) * (np.abs(first) * unit + np.abs(second) * spread)
+    # dw = -gamma (g1 u + g2 (u^2 - v / s) / 2); v / s is off by no more than twice the relative error of s.
+    spread = own_unit * own_unit + entering
+    terms = np.abs(gamma) * (np.abs(first) * own_unit + np.abs(second) * spread)
     with np.errstate(invalid="ignore"):
         terms_error = (
             np.abs(gamma)
             * (
-                first_error * (unit + unit_error)
-                + np.abs(first) * unit_error
-                + second_error * (spread + unit_error * (2.0 * unit + unit_error))
-                + np.abs(second) * (unit_error * (2.0 * unit + unit_error) + 2.0 * part.inverse_error)
+                first_error * (own_unit + own_error)
+                + np.abs(first) * own_error
+                + second_error * (spread + own_error * (2.0 * own_unit + own_error))
+                + np.abs(second) * (own_error * (2.0 * own_unit + own_error) + 2.0 * part.inverse_error * entering)
             )
-            + accumulated(8, u) * terms
+            + (accumulated(8 if own is None else 28, u) + gain_error) * terms
         )
     by_weights = (terms_error + form.tiny, terms)
-    return GradientErrors(x_error, second_error * count + form.tiny, beta_error, none, none, by_weights)
+    return GradientErrors(x_error, gamma_error, beta_error, none, none, by_weights)
+
+
+def _entering(
+    rows: NDArray[np.float64], given: Statistics, own: Statistics | None, part: Deviation, form: Format
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], Any]:
+    """Return u = (x - own mean) / sqrt(s), its size and its error, and no less than what v / s may be.
+
+    v / s is at most 1 where the batch's own variance normalizes. Elsewhere its own error is counted in.
+    """
+    if own is None:
+        return part.centred * part.inverse, part.unit, part.unit_error, 1.0
+    centred = rows - own.mean
+    size = np.abs(centred)
+    u = form.roundoff
+    centred_error = (1.0 + 4.0 * u) * (own.mean_error + u * (2.0 * size + own.split)) + form.tiny
+    error = part.inverse * product_error(size, centred_error, part.inverse_error, 1, u)
+    grown = (own.variance + own.variance_error) * part.inverse * part.inverse + own.variance_error / np.maximum(
+        own.variance, form.tiny
+    )
+    return centred * part.inverse, size * part.inverse, error, grown
 
 
 def summed(

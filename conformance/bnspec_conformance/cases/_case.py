@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 from zlib import crc32
@@ -14,6 +14,7 @@ from bnspec_conformance.adapter import Config
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bnspec import Renorm
     from bnspec.conventions import Convention
     from bnspec_conformance.adapter import Adapter, Layer
 
@@ -53,6 +54,13 @@ class Case:
         Whether gamma is the same array as the running variance, and beta as the running mean.
     weighted : {"", "rows", "elements"}
         Whether the training batches have frequency weights, and whether one for each row or for each element.
+    ghosts : int, optional
+        The number of samples of a ghost batch.
+    renorm : Renorm, optional
+        The limits of renormalization, and the weight of a new batch in its averages, as in `take`.
+    adjusted : {"", "features", "elements"}
+        Whether the training batches have a scale and a bias between normalization and gamma, and whether one for each
+        feature or for each element.
     draw : callable, optional
         Makes the data of a batch from its shape and number, in place of random numbers.
     """
@@ -71,6 +79,9 @@ class Case:
     aliased: bool = False
     evaluation_shape: tuple[int, ...] | None = None
     weighted: Literal["", "rows", "elements"] = ""
+    ghosts: int | None = None
+    renorm: Renorm | None = None
+    adjusted: Literal["", "features", "elements"] = ""
     draw: Callable[[tuple[int, ...], int], Array] | None = None
 
     @property
@@ -103,6 +114,9 @@ class Case:
                 ("center=False", not self.center),
                 ("scale=False", not self.scale),
                 ("weighted", bool(self.weighted)),
+                ("ghosts", self.ghosts is not None),
+                ("renorm", self.renorm is not None),
+                ("adjusted", bool(self.adjusted)),
             )
             if needed
         )
@@ -117,6 +131,20 @@ class Case:
     def weights(self) -> tuple[Array | None, ...]:
         """The frequency weights of the training batches: 0, fractions and more than 1; no channel is without."""
         return tuple(self._weights(shape, number) for number, shape in enumerate(self.shapes))
+
+    @cached_property
+    def adjustments(self) -> tuple[tuple[Array, Array] | None, ...]:
+        """The scale and bias of the training batches: no scale is 1, and no bias 0."""
+        return tuple(self._adjustment(shape, number) for number, shape in enumerate(self.shapes))
+
+    @cached_property
+    def renorm_state(self) -> tuple[Array, Array, Array]:
+        """moving_stddev, renorm_mean and renorm_stddev, of the data's size, but none equal to it."""
+        random, shape = self._random("renorm"), self.parameter_shape
+        deviation = self.deviation * random.uniform(0.7, 1.6, (2, *shape))
+        mean = self.mean + self.deviation * random.normal(-0.2, 0.7, shape)
+        stddev, spread = (self._cast(part, self.parameter_dtype) for part in deviation)
+        return stddev, self._cast(mean, self.parameter_dtype), spread
 
     @cached_property
     def evaluation(self) -> Array:
@@ -193,13 +221,29 @@ class Case:
             scale=self.scale,
             dtype=self.dtype,
             convention=convention,
+            virtual_batch_size=self.ghosts,
+            renorm=self.renorm_of(convention),
         )
+
+    def renorm_of(self, convention: Convention) -> Renorm | None:
+        """Return the renormalization with the momentum that gives a new batch the weight that `renorm` names."""
+        if self.renorm is None or convention.momentum_weighs == "new":
+            return self.renorm
+        return replace(self.renorm, momentum=1.0 - self.renorm.momentum)
+
+    def output_dtype(self, convention: Convention) -> str:
+        """Return the dtype of the output."""
+        if convention.output_dtype == "input" or self.dtype == self.parameter_dtype:
+            return self.dtype
+        return self.parameter_dtype
 
     def build(self, adapter: Adapter) -> Layer:
         """Build a layer and load copies of the parameters and the state into it."""
         layer = adapter(self.config(adapter.convention))
         values = (self.gamma, self.beta, self.moving_mean, self.moving_variance)
         layer.load(*(None if value is None else value.copy() for value in values))  # type: ignore[arg-type]
+        if self.renorm is not None:
+            layer.load_renorm(*(value.copy() for value in self.renorm_state))  # type: ignore[attr-defined]
         return layer
 
     def _random(self, purpose: str) -> np.random.Generator:
@@ -224,6 +268,15 @@ class Case:
         values = self._random(f"weights {number}").choice([0.0, 0.25, 1.0, 2.0, 3.5], shape)
         values[0], values[-1] = 2.0, 0.0
         return self._cast(values, self.parameter_dtype)
+
+    def _adjustment(self, shape: tuple[int, ...], number: int) -> tuple[Array, Array] | None:
+        if not self.adjusted:
+            return None
+        if self.adjusted == "features":
+            shape = tuple(size if axis in self.axis else 1 for axis, size in enumerate(shape))
+        random = self._random(f"adjustment {number}")
+        pair = random.uniform(0.7, 0.95, shape) * random.choice([1.0, 1.6], shape), random.normal(0.15, 0.4, shape)
+        return self._cast(pair[0], self.parameter_dtype), self._cast(pair[1], self.parameter_dtype)
 
     @staticmethod
     def _cast(values: Array, dtype: str) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bnspec_conformance import expectation
-from bnspec_conformance.laws._law import pure_call, weighted_call
+from bnspec_conformance.laws._law import pure_call, training_call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,27 +34,38 @@ def require_trajectory(
     A batch `between` is evaluated after each of them, for nothing.
     """
     expected = expectation.trajectory(case, adapter.convention, grade)
-    calls = [*((x, weights, True) for x, weights in zip(case.training, case.weights, strict=True))]
-    calls.append((case.evaluation, None, False))
-    for number, ((x, weights, training), step) in enumerate(zip(calls, expected, strict=True), 1):
-        at = f"of training batch {number}" if training else "in evaluation"
-        y = pure_call(layer, x, training, checks) if weights is None else weighted_call(layer, x, weights, checks)
-        checks.close(f"the output {at}", y, *step.y, case.dtype)
+    out = case.output_dtype(adapter.convention)
+    for number, step in enumerate(expected):
+        training = number < len(case.training)
+        at = f"of training batch {number + 1}" if training else "in evaluation"
+        y = training_call(layer, case, number, checks) if training else pure_call(layer, case.evaluation, False, checks)
+        checks.close(f"the output {at}", y, *step.y, out)
         mean, variance = layer.read()
         checks.close(f"moving_mean {at}", mean, *step.moving_mean, case.parameter_dtype)
         checks.close(f"moving_variance {at}", variance, *step.moving_variance, case.parameter_dtype)
+        if step.renorm:
+            kept = layer.read_renorm()  # type: ignore[attr-defined]
+            for (name, wanted), seen in zip(step.renorm.items(), kept, strict=True):
+                checks.close(f"{name} {at}", seen, *wanted, case.parameter_dtype)
         if between is not None:
             layer(between.copy(), False)
 
 
 def require_gradients(
-    found: Mapping[str, Any], case: Case, training: bool, grade: Grade, checks: Checks, *, chained: bool = False
+    found: Mapping[str, Any],
+    adapter: Adapter,
+    case: Case,
+    training: bool,
+    grade: Grade,
+    checks: Checks,
+    *,
+    chained: bool = False,
 ) -> None:
     """Require the gradients that an adapter returns: those of x and of each parameter, and others if given."""
     mode = "in training" if training else "in evaluation"
     needed = {"x"} | ({"gamma"} if case.scale else set()) | ({"beta"} if case.center else set())
     checks.true(f"the gradients {mode} must include {sorted(needed)}. Got {sorted(found)}", needed <= found.keys())
-    for name, expected in expectation.gradients(case, training, grade, chained).items():
+    for name, expected in expectation.gradients(case, adapter.convention, training, grade, chained).items():
         if name in found and (name in needed or name.startswith(("moving", "weights"))):
             dtype = case.dtype if name == "x" else case.parameter_dtype
             checks.close(f"the gradient of {name} {mode}", found[name], *expected, dtype)

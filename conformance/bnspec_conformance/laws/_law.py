@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bnspec_conformance.cases import Case
     from bnspec_conformance.checks import Checks
 
-__all__ = ["Law", "Subject", "Trial", "law", "pure_call", "weighted_call"]
+__all__ = ["Law", "Subject", "Trial", "law", "pure_call", "training_call", "weighted_call"]
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class Law:
         The cases.
     requires : frozenset of str
         The capabilities that the law itself needs.
-    every_convention : bool
-        Whether the law depends on the convention, and is tried under each one that a subject offers.
+    conventions : int or None
+        Under how many of the conventions that a subject offers the law is tried: 1 where it does not depend on them,
+        2 where it depends on them a little, and None for all.
     """
 
     group: str
@@ -48,7 +49,7 @@ class Law:
     check: Callable[[Adapter, Case, Grade, Checks], None]
     cases: tuple[Case, ...]
     requires: frozenset[str]
-    every_convention: bool
+    conventions: int | None
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,13 @@ class Trial:
 
 
 def law(
-    group: str, cases: Iterable[Case], *, requires: Iterable[str] = (), every_convention: bool = False
+    group: str, cases: Iterable[Case], *, requires: Iterable[str] = (), conventions: int | None = 1
 ) -> Callable[[Callable[[Adapter, Case, Grade, Checks], None]], Law]:
     """Make a law of a function.
 
     Parameters
     ----------
-    group, cases, requires, every_convention
+    group, cases, requires, conventions
         As of :class:`Law`.
 
     Returns
@@ -116,7 +117,7 @@ def law(
     def decorate(check: Callable[[Adapter, Case, Grade, Checks], None]) -> Law:
         sentence = (check.__doc__ or "").partition("\n")[0]
         name = check.__name__
-        return Law(group, name, sentence, check, tuple(cases), frozenset(requires), every_convention)
+        return Law(group, name, sentence, check, tuple(cases), frozenset(requires), conventions)
 
     return decorate
 
@@ -137,4 +138,19 @@ def weighted_call(
     y: np.ndarray[Any, Any] = layer.weighted(given, shares)  # type: ignore[attr-defined]
     checks.same("the input", given, x)
     checks.same("the weights", shares, weights)
+    return y
+
+
+def training_call(layer: Layer, case: Case, number: int, checks: Checks) -> np.ndarray[Any, Any]:
+    """Train on a batch of a case, with its weights or its adjustment, and fail if the call changed its arguments."""
+    x, weights, adjustment = case.training[number], case.weights[number], case.adjustments[number]
+    if weights is not None:
+        return weighted_call(layer, x, weights, checks)
+    if adjustment is None:
+        return pure_call(layer, x, True, checks)
+    given, pair = x.copy(), [part.copy() for part in adjustment]
+    y: np.ndarray[Any, Any] = layer.adjusted(given, *pair)  # type: ignore[attr-defined]
+    checks.same("the input", given, x)
+    for name, seen, wanted in zip(("the scale", "the bias"), pair, adjustment, strict=True):
+        checks.same(name, seen, wanted)
     return y

@@ -31,7 +31,9 @@ def memory_layout(adapter: Adapter, case: Case, grade: Grade, checks: Checks) ->
         expected = expectation.trajectory(case, adapter.convention, grade)
         for x, training, step in ((case.training[0], True, expected[0]), (case.training[1], True, expected[1])):
             y = layer(layout(x), training)
-            checks.close(f"the output of a {layout.__name__[1:]} input", y, *step.y, case.dtype)
+            checks.close(
+                f"the output of a {layout.__name__[1:]} input", y, *step.y, case.output_dtype(adapter.convention)
+            )
             mean, variance = layer.read()
             checks.close("moving_mean", mean, *step.moving_mean, case.parameter_dtype)
             checks.close("moving_variance", variance, *step.moving_variance, case.parameter_dtype)
@@ -64,7 +66,7 @@ def gradients_of_any_layout(adapter: Adapter, case: Case, grade: Grade, checks: 
     for layout in _LAYOUTS:
         given = layout(case.training[-1]), layout(case.cotangent)
         found = case.build(adapter).gradients(*given, True)  # type: ignore[attr-defined]
-        require_gradients(found, case, True, grade, checks)
+        require_gradients(found, adapter, case, True, grade, checks)
 
 
 @law("axes", AXES, requires=("gradients",))
@@ -73,4 +75,4 @@ def gradients_on_any_feature_axis(adapter: Adapter, case: Case, grade: Grade, ch
     for training in (True, False):
         layer = case.build(adapter)
         found = layer.gradients(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]
-        require_gradients(found, case, training, grade, checks)
+        require_gradients(found, adapter, case, training, grade, checks)

@@ -29,7 +29,7 @@ def constant_channels(adapter: Adapter, case: Case, grade: Grade, checks: Checks
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
 
 
-@law("degenerate", ONE_ELEMENT, every_convention=True)
+@law("degenerate", ONE_ELEMENT, conventions=2)
 def one_element(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """One element per channel in training has the output beta and variance 0, or is refused with the state kept."""
     layer = case.build(adapter)
@@ -43,15 +43,15 @@ def one_element(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> N
     else:
         if "refusal" in gaps_of(adapter):
             expected = expectation.trajectory(case, replace(adapter.convention, one_element="update"), grade)
-            checks.close("the output of training batch 1", y, *expected[0].y, case.dtype)
+            checks.close("the output of training batch 1", y, *expected[0].y, case.output_dtype(adapter.convention))
             return
         checks.true(f"{adapter.convention.name} must refuse one element per channel in training", condition=False)
     y = layer(case.evaluation.copy(), False)
-    checks.array("the output in evaluation", y, case.evaluation.shape, case.dtype)
+    checks.array("the output in evaluation", y, case.evaluation.shape, case.output_dtype(adapter.convention))
     checks.true("the output in evaluation must be finite", bool(np.isfinite(y).all()))
 
 
-@law("degenerate", EMPTY, every_convention=True)
+@law("degenerate", EMPTY, conventions=2)
 def empty_batch(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """A batch without elements has an empty output, or is refused; either way the averages are kept."""
     layer = case.build(adapter)
@@ -62,11 +62,11 @@ def empty_batch(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> N
         except _REFUSALS:
             pass  # refused: what counts is that the state is kept
         else:
-            checks.array("the output of an empty batch", y, x.shape, case.dtype)
+            checks.array("the output of an empty batch", y, x.shape, case.output_dtype(adapter.convention))
         _require_kept(layer.read(), case, checks)
 
 
-@law("degenerate", EMPTY_BETWEEN, every_convention=True)
+@law("degenerate", EMPTY_BETWEEN, conventions=2)
 def empty_batch_in_between(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """After an empty batch, the cumulative average goes on as the convention counts; or the batch is refused."""
     layer = case.build(adapter)
@@ -87,7 +87,7 @@ def gradients_of_degenerate_batches(adapter: Adapter, case: Case, grade: Grade, 
         except _REFUSALS:
             checks.true("only an empty batch may be refused", case.training[-1].size == 0)
         else:
-            require_gradients(found, case, training, grade, checks)
+            require_gradients(found, adapter, case, training, grade, checks)
 
 
 @law("degenerate", RUNNING[:1])
@@ -101,7 +101,7 @@ def what_is_not_finite_stays_in_its_channel(adapter: Adapter, case: Case, grade:
         with np.errstate(invalid="ignore"):  # infinity less infinity is what is asked for
             y = layer(x.copy(), True)
         checks.true("a training batch with a value that is not finite must show it", not np.isfinite(y[0, 0]))
-        _require_others("the output", y, expected[0].y, case.dtype, checks)
+        _require_others("the output", y, expected[0].y, case.output_dtype(adapter.convention), checks)
         mean, variance = layer.read()
         _require_others("moving_mean", mean, expected[0].moving_mean, case.parameter_dtype, checks)
         _require_others("moving_variance", variance, expected[0].moving_variance, case.parameter_dtype, checks)

@@ -26,4 +26,4 @@ def gradients_of_each_dtype(adapter: Adapter, case: Case, grade: Grade, checks: 
     for training in (True, False):
         layer = case.build(adapter)
         found = layer.gradients(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]
-        require_gradients(found, case, training, grade, checks)
+        require_gradients(found, adapter, case, training, grade, checks)

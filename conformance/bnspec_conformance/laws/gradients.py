@@ -21,7 +21,7 @@ def vector_jacobian_product(adapter: Adapter, case: Case, grade: Grade, checks: 
     for training in (True, False):
         layer = case.build(adapter)
         found = layer.gradients(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]
-        require_gradients(found, case, training, grade, checks)
+        require_gradients(found, adapter, case, training, grade, checks)
 
 
 @law("gradients", GRADIENTS, requires=("hessian_vector_product",))
@@ -39,4 +39,4 @@ def automatic_differentiation(adapter: Adapter, case: Case, grade: Grade, checks
     for training in (True, False):
         layer = case.build(adapter)
         found = layer.autodiff(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]
-        require_gradients(found, case, training, grade, checks, chained=True)
+        require_gradients(found, adapter, case, training, grade, checks, chained=True)

@@ -53,7 +53,7 @@ def training_output_ignores_the_state(adapter: Adapter, case: Case, grade: Grade
     expected = expectation.trajectory(case, adapter.convention, grade)[0].y
     for how in ("", " again, under another state"):
         y = layer(case.training[0].copy(), True)
-        checks.close(f"the output of a training batch{how}", y, *expected, case.dtype)
+        checks.close(f"the output of a training batch{how}", y, *expected, case.output_dtype(adapter.convention))
 
 
 @law("purity", _CASES)

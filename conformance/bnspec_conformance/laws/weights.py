@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bnspec_conformance.checks import Checks
 
 
-@law("weights", WEIGHTED, every_convention=True)
+@law("weights", WEIGHTED, conventions=2)
 def weighted_training(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """Output and averages are those of elements that are repeated, or counted in part, as the weights say."""
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
@@ -33,11 +33,11 @@ def deleted_elements_are_not_seen(adapter: Adapter, case: Case, grade: Grade, ch
         lost = x.copy()
         lost[deleted] = np.resize([np.nan, np.inf, -np.inf], int(deleted.sum())).astype(x.dtype)
         y = weighted_call(layer, lost, weights, checks)  # type: ignore[arg-type]
-        checks.array(f"the output of training batch {number}", y, x.shape, case.dtype)
+        checks.array(f"the output of training batch {number}", y, x.shape, case.output_dtype(adapter.convention))
         # What a deleted element itself becomes is left open.
-        kept = np.where(deleted, step.y.exact.to_float().astype(x.dtype), y).astype(x.dtype)
-        checks.close(f"the output of training batch {number}", kept, *step.y, case.dtype)
-        for name, seen, wanted in zip(("moving_mean", "moving_variance"), layer.read(), step[1:], strict=True):
+        kept = np.where(deleted, step.y.exact.to_float().astype(y.dtype), y).astype(y.dtype)
+        checks.close(f"the output of training batch {number}", kept, *step.y, case.output_dtype(adapter.convention))
+        for name, seen, wanted in zip(("moving_mean", "moving_variance"), layer.read(), step[1:3], strict=True):
             checks.close(f"{name} of training batch {number}", seen, *wanted, case.parameter_dtype)
 
 
@@ -46,4 +46,4 @@ def gradients_with_weights(adapter: Adapter, case: Case, grade: Grade, checks: C
     """The gradients run through weighted statistics, that of a weight too, also where the weight is 0."""
     given = (case.training[-1].copy(), case.cotangent.copy(), case.weights[-1].copy())  # type: ignore[union-attr]
     found = case.build(adapter).weighted_gradients(*given)  # type: ignore[attr-defined]
-    require_gradients(found, case, True, grade, checks)
+    require_gradients(found, adapter, case, True, grade, checks)

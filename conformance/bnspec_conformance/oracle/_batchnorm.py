@@ -1,36 +1,26 @@
-"""Batch normalization from its definition: moments, one normalization, and a layer with state."""
+"""Batch normalization from its definition: moments, and one normalization."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ._exact import GUARD_BITS, Exact, ObjectArray, combine_times_root, elementwise
+from ._exact import GUARD_BITS, Exact, combine_times_root, elementwise
 from ._parts import (
     Numbers,
-    batch_statistics,
     broadcasts,
-    empty,
     finite,
-    fit,
     inverse_square,
-    layout_of,
     normalize_axes,
     read,
-    read_fractions,
     sum_over,
 )
-from ._weights import extend, read_weighted, read_weights
+from ._weights import read_weights
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bnspec.conventions import Convention
-
-__all__ = ["Moments", "State", "Step", "batch_normalization", "moments", "trajectory"]
+__all__ = ["Moments", "batch_normalization", "moments"]
 
 
 class Moments(NamedTuple):
@@ -39,23 +29,6 @@ class Moments(NamedTuple):
     weight: Exact
     mean: Exact
     variance: Exact
-
-
-class State(NamedTuple):
-    """Running averages, parameter-shaped, and the number of counted training batches."""
-
-    moving_mean: Exact
-    moving_variance: Exact
-    num_batches: int
-
-
-class Step(NamedTuple):
-    """Output, state after it, and batch statistics (None in evaluation, for N = 0 and if all weights are 0)."""
-
-    y: Exact
-    state: State
-    mean: Exact | None
-    variance: Exact | None
 
 
 def moments(
@@ -165,135 +138,3 @@ def batch_normalization(
     gain = np.asarray(Fraction(1), dtype=object) if scale is None else fitting("scale", scale).fractions()
     addend = None if offset is None else fitting("offset", offset).fractions()
     return combine_times_root([(centred, gain * Fraction(1, 1 << bits))], square, addend)
-
-
-def _times_sign(special: npt.NDArray[np.float64], gain: ObjectArray) -> npt.NDArray[np.float64]:
-    """Multiply infinities and NaN by what multiplies x; 0 stays 0."""
-    with np.errstate(invalid="ignore"):  # 0 * inf
-        return special * elementwise(lambda g: (g > 0) - (g < 0), gain).astype(np.float64)
-
-
-def _average(old: ObjectArray, new: ObjectArray, share: Fraction, weight: ObjectArray) -> ObjectArray:
-    """Move an average by a share towards the new value, in channels that have a weight."""
-    return elementwise(lambda o, n, w: (1 - share) * o + share * n if w else o, old, new, weight)
-
-
-def trajectory(
-    steps: Sequence[tuple[npt.NDArray[Any], bool] | tuple[npt.NDArray[Any], bool, npt.NDArray[Any] | None]],
-    *,
-    axis: tuple[int, ...],
-    epsilon: float,
-    momentum: float | None,
-    convention: Convention,
-    gamma: Numbers | None,
-    beta: Numbers | None,
-    moving_mean: Numbers,
-    moving_variance: Numbers,
-    num_batches: int = 0,
-) -> list[Step]:
-    """Run a sequence of training and evaluation batches through one layer.
-
-    Parameters
-    ----------
-    steps : sequence of (array, shape (*S); bool) or (array, shape (*S); bool; array or None)
-        Batches, with the sizes of the parameters on the feature axes; whether each is a training batch; and
-        its weights w, if it has any: finite, not negative, real floating or integer, of the batch's rank with
-        size 1 or the batch's size per axis. Evaluation does not read them.
-    axis : tuple of int
-        Feature axes; statistics are over all others.
-    epsilon : float
-        Added to the variance inside the square root, taken exactly.
-    momentum : float or None
-        What it multiplies is `convention.momentum_weighs`; None gives batch number k the weight 1/k.
-    convention : Convention
-        Supplies `momentum_weighs`, `running_variance`, `one_element` and `empty_batch`. Bessel's estimator
-        is the population variance times ``W / (W - 1)`` where ``W > 1``, and the population variance elsewhere.
-    gamma, beta, moving_mean, moving_variance : array or Exact
-        Shape (C,) with one feature axis, else x's rank with size 1 on the other axes. `gamma` and `beta`
-        may be None: 1 and 0.
-    num_batches : int
-        Training batches counted so far.
-
-    Returns
-    -------
-    list of Step
-        One per batch. A batch with N = 0 gets a `y` without elements. Where an element of weight 0 is NaN or
-        infinite, `y` is an `Extended`: NaN, or the infinity that ``gamma * (x - mean)`` is, which is NaN for
-        ``gamma = 0``.
-
-    Raises
-    ------
-    ValueError
-        If a number is not finite (but for elements of weight 0 in training), a weight is negative, a shape does
-        not fit, ``variance + epsilon`` is not positive, or N = 1 in training under ``one_element="raise"``.
-
-    Notes
-    -----
-    Weights are frequencies. With ``W = sum(w)`` in each channel, the mean is ``sum(w * x) / W`` and the variance
-    ``sum(w * (x - mean)**2) / W``, over elements of positive weight: one of weight 0 is normalized like the
-    others, and is deleted from the statistics whatever it is. Without weights, each w is 1 and W is N. A channel
-    with W = 0 keeps its averages, and is normalized with mean 0 and variance 0. A batch whose weights are all
-    0 counts as an empty one, and every other batch counts once, whatever its weights. N is the number of
-    elements, also in the rule for N = 1, which no weight takes part in.
-
-    The state passes from step to step as fractions, unrounded; each update adds 53 bits or more to them, so
-    this is meant for hundreds of updates, not for millions.
-
-    For `y` in evaluation, the moving mean m is first rounded to nearest, with a relative error below 2**-192
-    and to ``b + 192`` bits or more, b being the bits that hold x. Unless m is a multiple of that grid, ``y``
-    is off by up to ``|gamma| / sqrt(variance + epsilon) * min(2**-(b + 193), 2**-192 * |m|)`` in addition to
-    the guarantee of `Exact`. The relative error of ``y - beta`` stays below 2**-191 unless m and a nonzero
-    element of x differ by less than half a grid step ``2**-b`` without being equal.
-    """
-    eps = finite("epsilon", epsilon)
-    fixed_weight = None if momentum is None else finite("momentum", momentum)
-    if fixed_weight is not None and convention.momentum_weighs == "old":
-        fixed_weight = 1 - fixed_weight
-    gains, offsets = read_fractions(gamma), read_fractions(beta)
-    averages = (read(moving_mean).fractions(), read(moving_variance).fractions())
-    results: list[Step] = []
-    for step in steps:
-        x, training = np.asarray(step[0]), step[1]
-        given = step[2] if len(step) == 3 and training else None
-        weights = None if given is None else read_weights(given, x.shape)
-        data, special = read_weighted(x, weights)
-        layout = layout_of(data.shape, axis)
-        gain, offset = fit("gamma", gains, layout, 1), fit("beta", offsets, layout)
-        old_mean = fit("moving_mean", averages[0], layout)
-        old_variance = fit("moving_variance", averages[1], layout)
-        if training and layout.elements == 1 and convention.one_element == "raise":
-            raise ValueError(f"training requires more than one element per channel. Got shape={data.shape}.")
-        weightless = given is not None and np.size(given) > 0 and not np.any(given)
-        nothing = layout.elements == 0 or weightless
-        if training and (not nothing or convention.empty_batch == "count"):
-            num_batches += 1
-        mean = variance = None
-        if layout.elements == 0:
-            y = empty(data.shape)
-        elif training:
-            batch = batch_statistics(data, layout, weights)
-            square = inverse_square(batch.variance, eps)
-            centred = np.where(special == 0, batch.centred, 0)
-            y = combine_times_root([(centred, gain * batch.unit)], square, offset)
-            y = extend(y, _times_sign(special, gain))
-            if not nothing:
-                mean = Exact.from_fractions(batch.mean, at_least=data.bits + GUARD_BITS).reshape(layout.parameter)
-                variance = Exact.from_fractions(batch.variance).reshape(layout.parameter)
-            estimate = batch.variance
-            if convention.running_variance == "bessel":
-                estimate = estimate * elementwise(lambda w: w / (w - 1) if w > 1 else Fraction(1), batch.weight)
-            # Where all weights are 0, num_batches may be 0; nothing is averaged then.
-            share = Fraction(1, max(num_batches, 1)) if fixed_weight is None else fixed_weight
-            averages = (
-                _average(old_mean, batch.mean, share, batch.weight).reshape(layout.parameter),
-                _average(old_variance, estimate, share, batch.weight).reshape(layout.parameter),
-            )
-        else:
-            center = Exact.from_fractions(old_mean, at_least=data.bits + GUARD_BITS)
-            centred = np.asarray(data.at(center.bits) - center.numerators, dtype=object)
-            unit = Fraction(1, 1 << center.bits)
-            square = inverse_square(old_variance, eps)
-            y = combine_times_root([(centred, gain * unit)], square, offset)
-        state = State(Exact.from_fractions(averages[0]), Exact.from_fractions(averages[1]), num_batches)
-        results.append(Step(y, state, mean, variance))
-    return results

@@ -1,19 +1,16 @@
-"""First and second derivatives of batch normalization, from formulae derived in the docstrings."""
+"""Gradients of batch normalization, from formulae derived in the docstrings."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ._exact import GUARD_BITS, Exact, ObjectArray, combine_times_root, elementwise
+from ._exact import GUARD_BITS, Exact, ObjectArray, combine_times_root
 from ._parts import (
-    Batch,
-    Layout,
     Numbers,
-    batch_statistics,
     empty,
     finite,
     fit,
@@ -23,9 +20,15 @@ from ._parts import (
     read_fractions,
     sum_over,
 )
-from ._weights import extend, read_weighted, read_weights, sum_times_roots
+from ._training import Known, Training, plus, prepare, same_shape, times_root
+from ._weights import extend, sum_times_roots
 
-__all__ = ["Gradients", "gradients", "hessian_vector_product"]
+if TYPE_CHECKING:
+    from bnspec.conventions import Convention
+
+    from ._normalizer import Adjustment
+
+__all__ = ["Gradients", "gradients"]
 
 
 class Gradients(NamedTuple):
@@ -39,70 +42,6 @@ class Gradients(NamedTuple):
     weights: Exact | None = None
 
 
-def _same_shape(name: str, value: Exact, x: Exact) -> None:
-    if value.shape != x.shape:
-        raise ValueError(f"{name} must have the shape {x.shape} of x. Got shape={value.shape}.")
-
-
-def _unseen(special: npt.NDArray[np.float64], g: Exact) -> None:
-    """Refuse infinities and NaN that would reach the gradients."""
-    where = (special != 0) & np.asarray(g.numerators != 0, dtype=bool)
-    if where.any():
-        index = tuple(int(i) for i in np.argwhere(where)[0])
-        raise ValueError(f"the cotangent must be 0 where x is not finite. Got x={special[index]} at index {index}.")
-
-
-def _unmeaned(g: Exact, weights: Exact | None, batch: Batch, layout: Layout) -> ObjectArray:
-    """Return ``g - w * sum(g) / W`` in units of ``2**-g.bits / batch.total``, an array of integers."""
-    g_sum = sum_over(g.numerators, layout.reduced)
-    taken = g_sum if weights is None else weights.numerators * g_sum
-    return np.asarray(batch.total * g.numerators - taken, dtype=object)
-
-
-def _weighted(integers: ObjectArray, weights: Exact | None) -> ObjectArray:
-    """Multiply by the weights in units of their grid."""
-    return integers if weights is None else np.asarray(weights.numerators * integers, dtype=object)
-
-
-def _by_weights(
-    shape: tuple[int, ...],
-    batch: Batch,
-    square: ObjectArray,
-    g_sum: ObjectArray,
-    product: ObjectArray,
-    special: npt.NDArray[np.float64],
-    layout: Layout,
-) -> Exact:
-    """Compute ``-(c G + (c**2 - variance) P / (2 s**2)) / (s W)`` per element, added up to the weights' shape.
-
-    `g_sum` and `product` hold G and P as fractions, multiplied by gamma. The sum is NaN where x is not finite,
-    and no such element enters it.
-    """
-    per_weight = elementwise(lambda w: -1 / w if w else Fraction(0), batch.weight)
-    of_square = product * square * per_weight / 2
-    usual = np.where(special == 0, 1, 0).astype(object)
-    centred = np.asarray(usual * batch.centred, dtype=object)
-    parts = [
-        (centred, g_sum * batch.unit * per_weight),
-        (centred * centred, of_square * batch.unit * batch.unit),
-        (usual, -of_square * batch.variance),
-    ]
-    shared = tuple(i for i, size in enumerate(shape) if size == 1)
-    # Elements of one channel have the root in common, channels do not.
-    within = tuple(i for i in shared if i in layout.reduced)
-    across = tuple(i for i in shared if i not in layout.reduced)
-    terms = [(sum_over(integers, within), coefficients) for integers, coefficients in parts]
-    if all(centred.shape[i] == 1 for i in across):
-        found = combine_times_root(terms, square)
-    else:
-        total: Any = Fraction(0)
-        for integers, coefficients in terms:
-            total = total + integers * coefficients
-        found = sum_times_roots(np.asarray(total, dtype=object), square, across)
-    undefined = np.any(special != 0, axis=shared, keepdims=True)
-    return extend(found, np.where(undefined, np.nan, 0.0))
-
-
 def gradients(
     x: npt.NDArray[Any],
     cotangent: npt.NDArray[Any],
@@ -114,8 +53,14 @@ def gradients(
     moving_variance: Numbers,
     training: bool,
     weights: npt.NDArray[Any] | None = None,
+    convention: Convention | None = None,
+    momentum: float | None = None,
+    num_batches: int = 0,
+    virtual_batch_size: int | None = None,
+    correction: tuple[Numbers, Numbers] | None = None,
+    adjustment: Adjustment | None = None,
 ) -> Gradients:
-    """Compute the vector-Jacobian products of ``y = gamma * (x - mean) / s + beta``.
+    """Compute the vector-Jacobian products of ``y = ((r (x - mean) / s + d) a + b) gamma + beta``.
 
     Parameters
     ----------
@@ -124,19 +69,31 @@ def gradients(
     axis, epsilon, gamma
         As in `trajectory`.
     moving_mean, moving_variance : array or Exact
-        Parameter-shaped: the statistics in evaluation, not read in training.
+        Parameter-shaped: the statistics in evaluation. In training read only under ``statistics="running"``, as the
+        averages before the batch.
     training : bool
-        Whether mean and (population) variance are those of `x`, and differentiated through.
+        Whether `x` is a training batch.
     weights : array, x's rank with size 1 or x's size per axis, real floating or integer, optional
         Frequencies w that weigh the statistics in training, as in `trajectory`; evaluation does not read them.
+    convention : Convention, optional
+        What `trajectory` reads of it. By default mean and population variance of the batch normalize, ghost batches
+        are contiguous, and weights are frequencies.
+    momentum, num_batches
+        As in `trajectory`, `num_batches` before this batch. Read under ``statistics="running"`` only.
+    virtual_batch_size : int, optional
+        As in `trajectory`.
+    correction : tuple of array or Exact, optional
+        r and d of renormalization, parameter-shaped, such as `Step.correction`; 1 and 0 if absent.
+    adjustment : tuple of array, optional
+        a and b, as in `trajectory`; 1 and 0 if absent. Evaluation reads neither these nor r and d.
 
     Returns
     -------
     Gradients
-        Of ``sum(g * y)``, whose terms w does not weigh. An absent gamma is 1, and its gradient is returned all
-        the same. Without elements (N = 0), the gradients of parameters and weights are 0, and so are those of
-        the moving statistics in training and of the weights in evaluation. `weights` has the shape of the given
-        weights, or is None if there are none.
+        Of ``sum(g * y)``, whose terms w does not weigh; r, d, a and b are constants. An absent gamma is 1, and its
+        gradient is returned all the same. Without elements (N = 0), the gradients of parameters and weights are 0,
+        and so are those of the moving statistics in training and of the weights in evaluation. `weights` has the
+        shape of the given weights, or is None if there are none.
 
         An element of weight 0 may be NaN or infinite if its cotangent is 0. It contributes nothing to any
         gradient, and its own is 0; but no derivative by its weight exists, and `weights` is NaN there, an
@@ -145,8 +102,8 @@ def gradients(
     Raises
     ------
     ValueError
-        If a number is not finite (but for those elements), a weight is negative, a shape does not fit, or
-        ``variance + epsilon`` is not positive.
+        If a number is not finite (but for those elements), a weight is negative, a shape does not fit,
+        ``variance + epsilon`` is not positive, or parts are combined that exclude each other.
 
     Notes
     -----
@@ -162,11 +119,99 @@ def gradients(
     ``dx = gamma / s * (g - w G / W - w c P / (W s**2))`` and
     ``dw = -gamma / (s W) * (c G + (c**2 - variance) P / (2 s**2))``. In a channel with W = 0, mean and variance
     count as constants: ``dx = gamma g / s`` and ``dw = 0``.
+
+    In general (see `Normalizer`), ``y = (r z + d) a gamma + b gamma + beta`` with ``z = (x - M) / s`` and
+    ``s = sqrt(V + epsilon)``, where x_i moves M by ``w_i m`` and V by ``2 w_i c_i v``, and w_i moves them by
+    ``c_i m`` and ``(c_i**2 - e) v``, c being the distance from the batch's mean. With ``h = g a``,
+    ``G = sum(h)`` and ``P = sum(h (x - M))``,
+
+    - ``dx = r gamma / s * (h - w m G - w c v P / s**2)``,
+    - ``dw = -r gamma / s * (c m G + (c**2 - e) v P / (2 s**2))``,
+    - ``dgamma = r P / s + d G + sum(g b)`` and ``dbeta = sum(g)``,
+    - for averages M0 and V0 that M and V keep shares k and k' of, ``dM0 = -r gamma k G / s`` and
+      ``dV0 = -r gamma k' P / (2 s**3)``.
+
+    All but dgamma and dbeta hold for each ghost batch by itself; these two, and weights that ghost batches share, add
+    up over them.
     """
-    w = None if weights is None or not training else read_weights(weights, np.shape(x))
-    (data, special), g = read_weighted(x, w), Exact.from_floats(cotangent)
-    _same_shape("cotangent", g, data)
-    _unseen(special, g)
+    if not training:
+        return _in_evaluation(x, cotangent, axis, epsilon, gamma, moving_mean, moving_variance, weights)
+    known = Known(weights, convention, momentum, num_batches, moving_mean, moving_variance)
+    known = known._replace(virtual_batch_size=virtual_batch_size, correction=correction, adjustment=adjustment)
+    found = prepare(x, cotangent, axis, epsilon, gamma, known)
+    whole, grouping = found.grouping.whole, found.grouping
+    zero = Exact.from_fractions(fit("zero", None, whole)).reshape(whole.parameter)
+    still = None if weights is None else Exact(np.full(np.shape(weights), 0, dtype=object), GUARD_BITS)
+    if whole.elements == 0:
+        return Gradients(empty(np.shape(x)), zero, zero, zero, zero, still)
+    by, scale, square = found.by, found.scale, found.by.square
+    of_square = scale * found.product * square
+    dx = combine_times_root(
+        [
+            (found.h.numerators, scale * found.unit),
+            (found.w.numerators, -scale * found.total * by.by_mean * found.w_unit),
+            (found.wc, -of_square * by.by_square * by.batch.unit * found.w_unit),
+        ],
+        square,
+    )
+    if weights is not None:
+        still = _by_weights(np.shape(weights), found)
+    roots = found.product * found.r
+    across = () if grouping.axis is None else (grouping.axis,)
+    gain = sum_times_roots(roots, square, across) if across else times_root(roots, square)
+    constant = sum_over(np.asarray(found.total * found.d, dtype=object), across)
+    beta, of_b = (part.reshape(whole.parameter) for part in (found.cotangents, found.of_addend))
+    dgamma = plus(gain.reshape(whole.parameter), constant.reshape(whole.parameter) + of_b)
+    averages = (zero, zero)
+    if np.any(by.kept[0] != 0) or np.any(by.kept[1] != 0):
+        of_mean = times_root(-scale * by.kept[0] * found.total, square)
+        of_variance = times_root(-of_square * by.kept[1] / 2, square)
+        averages = (of_mean.reshape(whole.parameter), of_variance.reshape(whole.parameter))
+    return Gradients(dx.reshape(np.shape(x)), dgamma, Exact.from_fractions(beta), *averages, still)
+
+
+def _by_weights(shape: tuple[int, ...], found: Training) -> Exact:
+    """Compute dw per element, added up to the weights' shape; NaN where x is not finite."""
+    by, batch, special = found.by, found.by.batch, found.special
+    usual = np.where(special == 0, 1, 0).astype(object)
+    centred = np.asarray(usual * batch.centred, dtype=object)
+    linear = -found.scale * found.total * by.by_mean
+    of_square = -found.scale * found.product * by.square * by.by_square / 2
+    parts = [
+        (centred, linear * batch.unit),
+        (centred * centred, of_square * batch.unit * batch.unit),
+        (usual, -of_square * by.estimate),
+    ]
+    shared = tuple(i for i, size in enumerate(found.grouping.split(shape)) if size == 1)
+    # Elements of one channel of one group have the root in common, others do not.
+    reduced = found.grouping.layout.reduced
+    within = tuple(i for i in shared if i in reduced)
+    across = tuple(i for i in shared if i not in reduced)
+    terms = [(sum_over(integers, within), coefficients) for integers, coefficients in parts]
+    if all(centred.shape[i] == 1 for i in across):
+        result = combine_times_root(terms, by.square)
+    else:
+        total: Any = Fraction(0)
+        for integers, coefficients in terms:
+            total = total + integers * coefficients
+        result = sum_times_roots(np.asarray(total, dtype=object), by.square, across)
+    undefined = np.any(special != 0, axis=shared, keepdims=True)
+    return extend(result, np.where(undefined, np.nan, 0.0)).reshape(shape)
+
+
+def _in_evaluation(
+    x: npt.NDArray[Any],
+    cotangent: npt.NDArray[Any],
+    axis: tuple[int, ...],
+    epsilon: float,
+    gamma: Numbers | None,
+    moving_mean: Numbers,
+    moving_variance: Numbers,
+    weights: npt.NDArray[Any] | None,
+) -> Gradients:
+    """Compute the gradients where the statistics are given."""
+    data, g = Exact.from_floats(x), Exact.from_floats(cotangent)
+    same_shape("cotangent", g, data)
     layout = layout_of(data.shape, axis)
     gain, eps = fit("gamma", read_fractions(gamma), layout, 1), finite("epsilon", epsilon)
     zero = Exact.from_fractions(fit("zero", None, layout)).reshape(layout.parameter)
@@ -181,17 +226,6 @@ def gradients(
     g_unit = Fraction(1, 1 << g.bits)
     g_sum = sum_over(g.numerators, layout.reduced)
     beta = Exact.from_fractions(one * g_sum * g_unit).reshape(layout.parameter)
-    if training:
-        batch = batch_statistics(data, layout, w)
-        square = inverse_square(batch.variance, eps)
-        product = sum_over(g.numerators * batch.centred, layout.reduced)
-        unit = batch.unit * g_unit
-        of_g, of_c = gain * g_unit / batch.total, -gain * product * unit * square * batch.unit / batch.total
-        dx = combine_times_root([(_unmeaned(g, w, batch, layout), of_g), (_weighted(batch.centred, w), of_c)], square)
-        if weights is not None:
-            scaled = gain * g_sum * g_unit, gain * product * unit
-            still = _by_weights(np.shape(weights), batch, square, *scaled, special, layout)
-        return Gradients(dx, per_channel(product, one * unit), beta, zero, zero, still)
     square = inverse_square(fit("moving_variance", read(moving_variance).fractions(), layout), eps)
     center = read(moving_mean)
     fit("moving_mean", center.fractions(), layout)
@@ -207,72 +241,3 @@ def gradients(
         per_channel(product, gain * square * (-unit / 2)),
         still,
     )
-
-
-def hessian_vector_product(
-    x: npt.NDArray[Any],
-    cotangent: npt.NDArray[Any],
-    tangent: npt.NDArray[Any],
-    *,
-    axis: tuple[int, ...],
-    epsilon: float,
-    gamma: Numbers | None,
-    weights: npt.NDArray[Any] | None = None,
-) -> Exact:
-    """Differentiate the training gradient with respect to x once more, along a tangent of x.
-
-    Parameters
-    ----------
-    x, cotangent, tangent : array, shape (*S), real floating
-        Input, the numbers g that weigh the elements of y, and direction u.
-    axis, epsilon, gamma
-        As in `trajectory`.
-    weights : array, x's rank with size 1 or x's size per axis, real floating or integer, optional
-        Frequencies w, which stay as they are. As in `gradients`, an element of weight 0 and cotangent 0 may be
-        NaN or infinite; the result is 0 there.
-
-    Returns
-    -------
-    Exact
-        Shape (*S): ``d/dh`` at h = 0 of the gradient of ``sum(g * y)`` at ``x + h u``; no elements if N = 0.
-
-    Raises
-    ------
-    ValueError
-        If a number is not finite (but for those elements), a weight is negative, a shape does not fit, or
-        ``variance + epsilon`` is not positive.
-
-    Notes
-    -----
-    The gradient is ``gamma * ((g - w G / W) / s - w c P / (W s**3))``, with ``G = sum(g)`` and
-    ``P = sum(g c)``; without weights, w is 1 and W is N. A tilde marks what remains after subtracting the mean
-    that w weighs. Along u, c changes by u~, P by ``R = sum(g u~)`` and the variance by ``2 p``,
-    ``p = sum(w c u~) / W``, so 1/s by ``-p / s**3`` and 1/s**3 by ``-3 p / s**5``. The result is
-    ``gamma / s * (-(p (g - w G / W) + w (P u~ + R c) / W) / s**2 + 3 p P w c / (W s**4))``.
-    """
-    w = None if weights is None else read_weights(weights, np.shape(x))
-    (data, special), g, u = read_weighted(x, w), Exact.from_floats(cotangent), Exact.from_floats(tangent)
-    _same_shape("cotangent", g, data)
-    _same_shape("tangent", u, data)
-    _unseen(special, g)
-    layout = layout_of(data.shape, axis)
-    gain, eps = fit("gamma", read_fractions(gamma), layout, 1), finite("epsilon", epsilon)
-    if layout.elements == 0:
-        return empty(data.shape)
-    of_c, of_u = batch_statistics(data, layout, w), batch_statistics(u, layout, w)
-    square, g_unit = inverse_square(of_c.variance, eps), Fraction(1, 1 << g.bits)
-
-    def added(integers: ObjectArray, units: ObjectArray) -> ObjectArray:
-        return np.asarray(sum_over(integers, layout.reduced) * units, dtype=object)
-
-    wc, wu = _weighted(of_c.centred, w), _weighted(of_u.centred, w)
-    p = added(wc * of_u.centred, of_c.unit * of_u.unit / of_c.total)
-    product = added(g.numerators * of_c.centred, of_c.unit * g_unit)
-    change = added(g.numerators * of_u.centred, of_u.unit * g_unit)
-    scale = gain * square / of_c.total
-    terms = [
-        (_unmeaned(g, w, of_c, layout), -scale * p * g_unit),
-        (wu, -scale * product * of_u.unit),
-        (wc, scale * (3 * p * product * square - change) * of_c.unit),
-    ]
-    return combine_times_root(terms, square)

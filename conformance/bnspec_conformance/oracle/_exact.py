@@ -81,10 +81,11 @@ class Exact:
     *Guarantee.* Let t be the value that the definition gives for the exact values of the inputs, and r the
     element of an `Exact` that a function of this package returned. Then ``|r - t| < 2**-bits``, and ``bits``
     is such that ``2**-bits <= 2**-192 * min(1, m)``, where m is the least magnitude of the nonzero elements
-    of the array (for ``y``: of ``y - beta``; ``beta`` itself enters unrounded). The absolute error and the
+    of the array (for ``y``: of ``y - beta``; ``beta`` itself enters unrounded, and so does what correction and
+    adjustment add, there and in the gradient of gamma). The absolute error and the
     relative error of every element (for ``y``: relative to ``y - beta``) are therefore both below 2**-192,
-    and an element is 0 exactly where t is. The one wider case is ``y`` in an evaluation step of `trajectory`,
-    which says so.
+    and an element is 0 exactly where t is. The wider cases are ``y`` in an evaluation step of `trajectory`, and what
+    renormalization rounds; `trajectory` says how far.
 
     *Argument.* Integers and fractions carry every quantity without rounding up to one of two places:
     `from_fractions` rounds a rational number once, to nearest (error at most 2**-(bits + 1)), and

@@ -1,0 +1,7 @@
+"""What a case must give: the oracle's exact values beside the bounds of a grade, computed once per run."""
+
+from ._gradients import gradients, hessian_vector_product
+from ._layout import Expected
+from ._trajectory import Step, trajectory
+
+__all__ = ["Expected", "Step", "gradients", "hessian_vector_product", "trajectory"]
