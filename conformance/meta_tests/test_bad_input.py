@@ -342,9 +342,7 @@ def test_parts_of_a_call_are_checked(settings, options, kind, text):
 def test_the_state_of_renormalization_is_required_and_refused():
     plain, renorm = bnspec.BatchNorm(), bnspec.BatchNorm(renorm=bnspec.Renorm())
     params, state = plain.init((6, 3), like=X6)
-    with pytest.raises(
-        ValueError, match=r"moving_stddev must be an array with renorm=Renorm\(.*that init"
-    ):
+    with pytest.raises(ValueError, match=r"moving_stddev must be an array with renorm=Renorm\(.*that init"):
         renorm.apply(params, state, X6, training=True)
     _, more = renorm.init((6, 3), like=X6)
     with pytest.raises(ValueError, match=r"moving_stddev must be None with renorm=None"):

@@ -117,7 +117,7 @@ def test_a_framework_differentiates_by_the_weights(backend, case):
 
         given = (backend.asarray(case.training[-1]), backend.asarray(case.weights[-1]))
         _, gradients = backend.value_and_grad(forward)(given)
-        expected, checks = expectation.gradients(case, True, DEFINITION, chained=True), Checks()
+        expected, checks = expectation.gradients(case, KERAS, True, DEFINITION, chained=True), Checks()
         for name, seen, dtype in zip(("x", "weights"), gradients, (case.dtype, case.parameter_dtype), strict=True):
             checks.close(name, receive(backend, seen), *expected[name], dtype)
 
