@@ -126,7 +126,7 @@ class Complete(Sound):
             pulled = after.chained_back if chain else after.pulled
             unit[rows] = self.unit(wide[rows], *after.units(part))
             dx[rows], dw[rows] = pulled(wide[rows], given[rows], frequencies[rows], part, self.gain(r))
-        found = {"x": dx.astype(x.dtype), **self.parameter_gradients(dy, self.before_gamma(unit, (r, d), (scale, bias)))}
+        found = {"x": dx.astype(x.dtype), **self.parameter_gradients(dy, self.multiplied(unit, (r, d), (scale, bias)))}
         if self.convention.statistics == "running":
             found.update(after.kept_gradients(dy, unit, parts[0]))
         if weights is not None:
@@ -276,6 +276,10 @@ class Complete(Sound):
     def before_gamma(self, unit: Array, correction: tuple[Any, Any], pair: tuple[Array, Array]) -> Array:
         """Correct and adjust what gamma multiplies."""
         return (unit * correction[0] + correction[1]) * pair[0] + pair[1]
+
+    def multiplied(self, unit: Array, correction: tuple[Any, Any], pair: tuple[Array, Array]) -> Array:
+        """Take for the gradient of gamma what the output was computed with."""
+        return self.before_gamma(unit, correction, pair)
 
     def before_adjustment(self, dy: Array, scale: Array) -> Array:
         """Take the gradient back through the adjustment."""
