@@ -118,13 +118,3 @@ class AdjustmentMissingInGradient(_Adjusted):
 
     def before_adjustment(self, dy: Array, scale: Array) -> Array:
         return dy
-
-
-@repeats("pytorch/pytorch#49981, the adjustment")
-class AdjustmentInTheBetaGradient(_Adjusted):
-    """The gradient of beta is scaled by the adjustment."""
-
-    def adjusted_gradients(self, x: Array, cotangent: Array, scale: Array, bias: Array) -> dict[str, Array]:
-        found = super().adjusted_gradients(x, cotangent, scale, bias)
-        scaled = self.before_adjustment(self.widen(cotangent), self.spread((scale, bias), x)[0])
-        return {**found, "beta": self.summed(scaled).reshape(self.shape)}

@@ -128,7 +128,7 @@ class Complete(Sound):
             dx[rows], dw[rows] = pulled(wide[rows], given[rows], frequencies[rows], part, self.gain(r))
         found = {"x": dx.astype(x.dtype), **self.parameter_gradients(dy, self.multiplied(unit, (r, d), (scale, bias)))}
         if self.convention.statistics == "running":
-            found.update(after.kept_gradients(dy, unit, parts[0]))
+            found.update(after.kept_gradients(given, unit, parts[0]))
         if weights is not None:
             spread = tuple(axis for axis, size in enumerate(weights.shape) if size == 1)
             found["weights"] = dw.sum(axis=spread, keepdims=True).astype(weights.dtype)
@@ -140,8 +140,8 @@ class Complete(Sound):
         unit, own = (x - mean) * inverse, self.own(x, part) * inverse
         takes, free = self.takes(), self.freedom(part)
         total = np.where(part.weight > 0, part.weight, 1).astype(self.dtype)
-        even = takes[0] * self.total(dy) / total
-        odd = takes[1] * self.total(dy * unit) / free
+        even = takes[0] * self.added(dy) / total
+        odd = takes[1] * self.added(dy * unit) / free
         slope = self.slope(inverse) * r
         share = part.variance * total / free * inverse * inverse
         dw = -self.gamma * r * (even * own + odd * (np.square(own) - share) / 2)
@@ -152,8 +152,8 @@ class Complete(Sound):
         mean, inverse = self.units(part)
         slope = dy * (self.gamma * r)
         takes, free = self.takes(), self.freedom(part)
-        dvariance = self.total(slope * (x - mean)) * (-0.5) * inverse**3 * takes[1]
-        dmean = -self.total(slope * inverse) * takes[0]
+        dvariance = self.added(slope * (x - mean)) * (-0.5) * inverse**3 * takes[1]
+        dmean = -self.added(slope * inverse) * takes[0]
         total = np.where(part.weight > 0, part.weight, 1).astype(self.dtype)
         dx = slope * inverse + weights * (2.0 * dvariance * self.own(x, part) / free + dmean / total)
         return dx, np.zeros_like(dx)
@@ -162,8 +162,8 @@ class Complete(Sound):
         """Differentiate by the averages before, which the averages that normalize keep in part."""
         _, inverse = self.units(part)
         slope, takes = self.slope(inverse), self.shares()
-        by_mean = (1.0 - takes[0]) * -slope * self.total(dy)
-        by_variance = (1.0 - takes[1]) * slope * inverse * self.total(dy * unit) * (-0.5)
+        by_mean = (1.0 - takes[0]) * -slope * self.added(dy)
+        by_variance = (1.0 - takes[1]) * slope * inverse * self.added(dy * unit) * (-0.5)
         return {"moving_mean": by_mean.reshape(self.shape), "moving_variance": by_variance.reshape(self.shape)}
 
     # What follows is one line of mathematics each, or close to it.
@@ -195,9 +195,9 @@ class Complete(Sound):
 
     def parts(self, x: Array, weights: Array | None) -> list[Part]:
         """Take the statistics of each ghost batch."""
-        return [self.part(x, weights, rows) for rows in self.grouped(len(x))]
+        return [self.measured(x, weights, rows) for rows in self.grouped(len(x))]
 
-    def part(self, x: Array, weights: Array | None, rows: slice) -> Part:
+    def measured(self, x: Array, weights: Array | None, rows: slice) -> Part:
         """Take the statistics of one ghost batch."""
         if weights is None:
             mean, variance = self.statistics(x[rows])
@@ -355,7 +355,7 @@ class Complete(Sound):
             kind = self.convention.normalizing_variance
         return self.freed(kind, part.weight)
 
-    def total(self, terms: Array) -> Array:
+    def added(self, terms: Array) -> Array:
         """Sum over all axes but the feature axes."""
         return terms.sum(axis=self.reduced, keepdims=True)
 

@@ -106,16 +106,6 @@ class FirstBatchNotCopied(Complete):
         return super().share_of("exponential")
 
 
-@repeats("google/flax#1360, every batch")
-class EveryBatchIsTheFirst(Complete):
-    """Each batch replaces the averages, not the first alone."""
-
-    convention = EQUINOX
-
-    def share_of(self, kind: str) -> float:
-        return 1.0
-
-
 @repeats("microsoft/onnxruntime#29790, before the update")
 class NormalizedByTheAveragesBefore(Complete):
     """A training batch is normalized by the averages that it has not entered."""
@@ -160,7 +150,7 @@ class AveragesHaveTheGradientOfTheBatch(Complete):
         return 1.0, 1.0
 
 
-@repeats("candle ad73e93da, inverted")
+@repeats("huggingface/candle@ad73e93da, inverted")
 class OldAveragesHaveNoGradient(Complete):
     """The averages before a batch get no gradient, though they normalize it in part."""
 
@@ -170,7 +160,7 @@ class OldAveragesHaveNoGradient(Complete):
         return {name: 0 * value for name, value in super().kept_gradients(dy, unit, part).items()}
 
 
-@repeats("microsoft/onnxruntime#8172, averages that normalize")
+@repeats("tensorflow/tensorflow#10857, deviations from the averages")
 class OwnDeviationIsTheUnit(Complete):
     """The gradient of the variance takes deviations from the average for those from the batch's mean."""
 
@@ -190,7 +180,7 @@ class BesselWithoutEpsilon(Complete):
         return 1.0 if kind == "bessel_epsilon" else super().lost(kind)
 
 
-@repeats("keras-team/keras#8982")
+@repeats("keras-team/keras#8982, the sign of epsilon")
 class BesselEpsilonOutside(Complete):
     """The running variance is divided by N - 1 + epsilon."""
 

@@ -40,15 +40,6 @@ class GhostsStrided(Complete):
         return [slice(group, None, count) for group in range(count)]
 
 
-@repeats("dreamquark-ai/tabnet#384, chunks of the other size")
-class GhostsByNumber(Complete):
-    """The size of a ghost batch is read as their number."""
-
-    def grouped(self, number: int) -> list[slice]:
-        count = self.config.virtual_batch_size or 1
-        return [slice(part[0], part[-1] + 1) for part in np.array_split(np.arange(number), count)]
-
-
 @repeats("keras-team/keras#15790, the other way round")
 class GhostsIgnored(Complete):
     """The whole batch is normalized at once."""
@@ -124,7 +115,7 @@ class OneUpdateForEachGhost(Complete):
         return [self.entry(part) for part in parts]
 
 
-@repeats("wavefrontshaping/complexPyTorch#11, ghost batches")
+@repeats("pytorch-complex#11, ghost batches")
 class FirstGhostMovesTheAverages(Complete):
     """Only the first ghost batch moves the averages."""
 
@@ -134,17 +125,7 @@ class FirstGhostMovesTheAverages(Complete):
         return super().entries(x, parts)[:1]
 
 
-@repeats("FluxML/Flux.jl@b3356cc6b, an order")
-class GhostsEnterBackwards(Complete):
-    """The last ghost batch enters the averages first."""
-
-    convention = _EACH
-
-    def entries(self, x: Array, parts: list[Part]) -> list[Entry]:
-        return super().entries(x, parts)[::-1]
-
-
-@repeats("pytorch/pytorch#36382, ghost batches")
+@repeats("pytorch/pytorch#36382, the other way round")
 class GhostGradientsOverAll(Complete):
     """The sums of the backward pass are divided by the number of all elements."""
 

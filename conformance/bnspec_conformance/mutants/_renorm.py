@@ -56,7 +56,7 @@ class CorrectedByTheAveragesAfter(_Renormalized):
         return Complete.correction(after, entry)
 
 
-@repeats("pytorch/pytorch#885, r and d")
+@repeats("tensorflow/tensorflow#8544, without stop_gradient")
 class GradientThroughTheCorrection(_Renormalized):
     """R and d are differentiated through, which undoes the gradient of the statistics."""
 
@@ -64,7 +64,7 @@ class GradientThroughTheCorrection(_Renormalized):
         return super().takes() if self.config.renorm is None else (0.0, 0.0)
 
 
-@repeats("keras-team/keras-contrib#17, a least r of 0")
+@repeats("keras-team/keras-contrib#142, the least r")
 class LeastRIgnored(_Renormalized):
     """R is clipped from above alone."""
 
@@ -72,7 +72,7 @@ class LeastRIgnored(_Renormalized):
         return np.minimum(deviation / self.spread_before(), self.config.renorm.rmax)
 
 
-@repeats("tensorflow/tensorflow#8544, the limits")
+@repeats("keras-team/keras-contrib#142, the greatest r")
 class GreatestRIgnored(_Renormalized):
     """R is clipped from below alone."""
 
@@ -80,7 +80,7 @@ class GreatestRIgnored(_Renormalized):
         return np.maximum(deviation / self.spread_before(), self.config.renorm.rmin)
 
 
-@repeats("tensorflow/tensorflow#8544, the limits of d")
+@repeats("keras-team/keras-contrib#142, the limits of d")
 class DClippedFromAbove(_Renormalized):
     """D is clipped from above alone."""
 
@@ -88,7 +88,7 @@ class DClippedFromAbove(_Renormalized):
         return np.minimum((entry.mean - self.renorm_mean) / self.spread_before(), self.config.renorm.dmax)
 
 
-@repeats("tensorflow/tensorflow#8544, the limits before the division")
+@repeats("keras-team/keras-contrib#142, before the division")
 class DClippedBeforeDivision(_Renormalized):
     """The difference of the means is clipped, then divided."""
 
@@ -105,7 +105,7 @@ class EpsilonAddedToTheDeviation(_Renormalized):
         return self.renorm_stddev + self.dtype.type(self.epsilon)
 
 
-@repeats("keras-team/keras-contrib#28, without epsilon")
+@repeats("keras-team/keras-contrib#28, a deviation of 0")
 class DeviationWithoutFloor(_Renormalized):
     """The averaged deviation that corrects a batch may be below the root of epsilon."""
 
@@ -121,7 +121,7 @@ class RInverted(_Renormalized):
         return np.clip(self.spread_before() / deviation, self.config.renorm.rmin, self.config.renorm.rmax)
 
 
-@repeats("titu1994/BatchRenormalization, the difference of the means as d")
+@repeats("keras-team/keras-contrib#28, no denominator of d")
 class DNotDivided(_Renormalized):
     """D is the difference of the means, in the units of the input."""
 
@@ -129,7 +129,7 @@ class DNotDivided(_Renormalized):
         return np.clip(entry.mean - self.renorm_mean, -self.config.renorm.dmax, self.config.renorm.dmax)
 
 
-@repeats("keras-team/keras-contrib#17, the deviation under d")
+@repeats("keras-team/keras-contrib#28, another denominator of d")
 class DDividedByTheBatch(_Renormalized):
     """D is divided by the deviation of the batch."""
 
@@ -138,7 +138,7 @@ class DDividedByTheBatch(_Renormalized):
         return np.clip((entry.mean - self.renorm_mean) / self.deviation(entry.variance), -dmax, dmax)
 
 
-@repeats("tf_slim 1.1.0, renorm_decay for decay")
+@repeats("keras-team/keras-contrib#28, one momentum")
 class RenormMovesWithMomentum(_Renormalized):
     """The averages of renormalization move with the momentum of the others."""
 
