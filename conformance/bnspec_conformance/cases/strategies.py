@@ -59,13 +59,16 @@ def cases(draw: Any, dtypes: Sequence[str] = ("float32", "float64"), *, parts: b
         center=draw(st.booleans()),
         scale=draw(st.booleans()),
         ghosts=ghosts,
-        **(draw(_around(ghosts)) if parts else {}),
+        **(draw(_around(ghosts, rows=reduced[0] == 0)) if parts else {}),
     )
 
 
 @st.composite
-def _around(draw: Any, ghosts: int | None) -> dict[str, Any]:
-    """Draw what surrounds normalization; ghost batches go without an adjustment, and so do weights."""
+def _around(draw: Any, ghosts: int | None, *, rows: bool) -> dict[str, Any]:
+    """Draw what surrounds normalization; ghost batches go without an adjustment, and so do weights.
+
+    Weights differ from row to row, and where these are channels, some would be without any.
+    """
     limited = st.builds(
         Renorm,
         rmin=st.floats(0.0, 1.0),
@@ -73,6 +76,6 @@ def _around(draw: Any, ghosts: int | None) -> dict[str, Any]:
         dmax=st.one_of(st.just(float("inf")), st.floats(0.0, 5.0)),
         momentum=st.floats(0.0, 1.0),
     )
-    weighted = draw(st.sampled_from(["", "rows", "elements"]))
+    weighted = draw(st.sampled_from(["", "rows", "elements"])) if rows else ""
     adjusted = "" if weighted or ghosts else draw(st.sampled_from(["", "features", "elements"]))
     return {"weighted": weighted, "adjusted": adjusted, "renorm": draw(st.one_of(st.none(), limited))}

@@ -161,9 +161,10 @@ class Complete(Sound):
     def kept_gradients(self, dy: Array, unit: Array, part: Part) -> dict[str, Array]:
         """Differentiate by the averages before, which the averages that normalize keep in part."""
         _, inverse = self.units(part)
-        slope, takes = self.slope(inverse), self.shares()
-        by_mean = (1.0 - takes[0]) * -slope * self.added(dy)
-        by_variance = (1.0 - takes[1]) * slope * inverse * self.added(dy * unit) * (-0.5)
+        slope, takes = self.slope(inverse), self.takes()
+        keeps = [np.where(part.weight > 0, 1.0 - take, 1.0).astype(self.dtype) for take in takes]
+        by_mean = keeps[0] * -slope * self.added(dy)
+        by_variance = keeps[1] * slope * inverse * self.added(dy * unit) * (-0.5)
         return {"moving_mean": by_mean.reshape(self.shape), "moving_variance": by_variance.reshape(self.shape)}
 
     # What follows is one line of mathematics each, or close to it.
@@ -342,7 +343,9 @@ class Complete(Sound):
 
     def takes(self) -> tuple[float, float]:
         """Return how far a batch moves the mean and the variance that normalize it."""
-        return self.shares() if self.convention.statistics == "running" else (1.0, 1.0)
+        if self.convention.statistics == "batch":
+            return 1.0, 1.0
+        return self.shares() if self.batches else (0.0, 0.0)
 
     def own(self, x: Array, part: Part) -> Array:
         """Return how far an element is from the mean that it enters."""
