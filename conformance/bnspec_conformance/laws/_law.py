@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bnspec_conformance.adapter import gaps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     import numpy as np
 
@@ -89,7 +89,9 @@ class Trial:
     @property
     def missing(self) -> str:
         """The declared reason why the subject cannot be tried, or an empty string; the law's own needs first."""
-        gaps: Mapping[str, str] = gaps_of(self.adapter)
+        gaps: dict[str, str] = dict(gaps_of(self.adapter))
+        if self.case.ghosts is not None and self.adapter.convention.ghost_update == "each":
+            gaps.setdefault("renorm", "ghost batches that enter the averages one by one go without it")
         needed = (*sorted(self.law.requires), *sorted(self.case.requires))
         return next((f"{name}: {gaps[name]}" for name in needed if name in gaps), "")
 
