@@ -145,7 +145,7 @@ def selected(chosen: Any, new: Any, old: Any, xp: Any) -> Any:
 def _statistics(spec: BatchNorm, state: State, x: Any, weights: Any, ghosts: Ghosts, xp: Any) -> tuple[_Found, State]:
     """Find what normalizes a training batch, and the state after it, which no gradient passes."""
     convention, cut = spec.convention, ghosts.cut
-    weighting = None if weights is None else Weighting.of(weights, x, ghosts, convention.mask, xp)
+    weighting = None if weights is None else Weighting.of(weights, x, ghosts, xp)
     batch = Moments.of(x, cut.reduced, None if weighting is None else weighting.frequencies)
     laid = Moments(*(cut.lay(part, xp) for part in batch))
     sparse = weights is not None or not is_known(ghosts.whole.count)

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bnspec.arrays import blocked_sum, is_known, sizes_of, to_rows
 
 if TYPE_CHECKING:
-    from typing import Literal
-
     from bnspec.batchnorm._ghosts import Ghosts
 
 __all__ = ["Weighting", "gathered"]
@@ -29,9 +27,7 @@ class Weighting(NamedTuple):
     lost: Any
 
     @classmethod
-    def of(
-        cls, weights: Any, x: Any, ghosts: Ghosts, mask: Literal["none", "boolean", "frequency"], xp: Any
-    ) -> Weighting:
+    def of(cls, weights: Any, x: Any, ghosts: Ghosts, xp: Any) -> Weighting:
         """Lay weights against an input.
 
         Parameters
@@ -42,8 +38,6 @@ class Weighting(NamedTuple):
             The input, in the dtype of the computation.
         ghosts : Ghosts
             How the batch is cut.
-        mask : {"none", "boolean", "frequency"}
-            Whether each weight other than 0 counts as 1.
         xp : namespace
             The namespace of the arrays.
 
@@ -52,8 +46,6 @@ class Weighting(NamedTuple):
         Weighting
         """
         weights = xp.astype(weights, x.dtype)
-        if mask == "boolean":
-            weights = xp.where(weights == 0, xp.zeros_like(weights), xp.ones_like(weights))
         frequencies = ghosts.grouped(xp.broadcast_to(weights, ghosts.whole.shape), xp)
         return cls(frequencies, xp.logical_and(frequencies == 0, xp.logical_not(xp.isfinite(x))))
 

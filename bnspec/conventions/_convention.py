@@ -52,8 +52,8 @@ class Convention:
     initial_variance : float
         Where the running variance starts. The running mean starts at 0.
     mask : {"none", "boolean", "frequency"}
-        What the library takes as weights of elements. Under ``"boolean"`` each weight other than 0 counts as 1; under
-        the others weights are frequencies.
+        What the library takes as weights of elements. It changes no number: a mask is the frequencies 0 and 1, and
+        where a library takes none, frequencies contradict nothing.
     ghost_grouping : {"contiguous", "strided"}
         Which elements of a batch of N form ghost batch number g of G: those from g N / G on, or those whose index is
         g modulo G.

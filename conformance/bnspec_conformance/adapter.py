@@ -201,6 +201,13 @@ def gaps_of(adapter: Adapter) -> Mapping[str, str]:
     for name in _OFFERED:
         if name not in offers:
             declared.setdefault(name, "the adapter does not offer it")
+    convention = adapter.convention
+    if convention.statistics == "running":
+        for name in _OFFERED:
+            declared.setdefault(name, "running averages that normalize go without it")
+    if convention.statistics == "running" or convention.normalizing_variance != "population":
+        known = "the second derivative is known where the batch's population variance normalizes"
+        declared.setdefault("hessian_vector_product", known)
     return declared
 
 

@@ -54,6 +54,8 @@ class DefinitionAdapter:
         gaps = dict(self.backend.gaps())
         if "autodiff" in gaps:
             gaps["hessian_vector_product"] = gaps["autodiff"]
+        if self.convention.statistics == "running":
+            gaps["ghosts"] = gaps["renorm"] = "running averages that normalize go with neither"
         if self.mode:
             gaps["compile"] = "everything is run in a mode already"
             gaps.update(self.backend.mode_gaps(self.mode.removesuffix(OUTSIDE)))
@@ -263,8 +265,8 @@ def transformation(backend: Any, mode: str) -> Callable[[Callable[..., Any]], Ca
 
 
 def paired(a: Any, b: Any, xp: Any) -> Any:
-    """Sum the products of two arrays of one shape."""
-    return xp.sum(xp.reshape(a * b, (-1,)), axis=0)
+    """Sum the products of two arrays of one shape, in the dtype of the first."""
+    return xp.sum(xp.reshape(a * xp.astype(b, a.dtype), (-1,)), axis=0)
 
 
 def send(backend: Any, value: Any) -> Any:

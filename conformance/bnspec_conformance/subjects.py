@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import bnspec
@@ -17,6 +18,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["backend_subject", "implementation_subject", "present_backends"]
+
+# What laws that depend little on conventions are tried under comes first; together they have every value that changes
+# a number.
+_OFFERED = (
+    conventions.KERAS,
+    conventions.TORCH,
+    conventions.TF_LAYERS,
+    conventions.KERAS_2,
+    conventions.HAIKU,
+    conventions.EQUINOX,
+    conventions.NFLOWS,
+    replace(conventions.TORCH, name="TORCH-each-ghost", ghost_update="each"),
+    replace(conventions.TF_SLIM, name="TF_SLIM-zero-debias", average="debiased_mean"),
+    replace(conventions.NFLOWS, name="NFLOWS-running", statistics="running"),
+)
+
+# A mode compiles every call: what a convention changes there is the path through the definition.
+_IN_MODES = (conventions.KERAS, conventions.TORCH, conventions.TF_LAYERS, conventions.EQUINOX)
 
 # The report's rows in the order in which people think of them; others follow by name.
 _ORDER = ("numpy", "array-api-strict", "torch", "jax", "tensorflow")
@@ -44,8 +63,8 @@ def backend_subject(name: str, mode: str = "") -> Subject:
     backend = bnspec.backend(name)
     if mode and mode.removesuffix(OUTSIDE) not in backend.modes():
         raise ValueError(message(f"{name} must have the mode", nearest(mode, backend.modes()), mode=mode))
-    offered = (conventions.KERAS, conventions.TORCH)
     shown = f"{backend.name} [{mode}]" if mode else backend.name
+    offered = _IN_MODES if mode else _OFFERED
     return Subject(shown, tuple(DefinitionAdapter(backend, value, mode) for value in offered), DEFINITION)
 
 

@@ -149,7 +149,8 @@ def runtime_imports(path):
 
 
 # The second oracle; all other modules in the folder are the first.
-SECOND = {"multiprecision", "_forward", "_forward_mode", "_dual"}
+FORWARD = {"_forward", "_forward_averages", "_forward_layer", "_forward_mode", "_forward_parts"}
+SECOND = {"multiprecision", "_dual"} | FORWARD
 
 
 def test_the_oracle_imports_nothing_that_it_judges():

@@ -11,7 +11,7 @@ import pytest
 
 from bnspec import Renorm
 from bnspec.conventions import KERAS, TORCH
-from bnspec_conformance.oracle import gradients, trajectory
+from bnspec_conformance.oracle import trajectory
 
 from .oracle_helpers import draw, held
 
@@ -247,21 +247,6 @@ def test_a_batch_without_elements_has_no_ghost_batches(update):
     step = layer([(np.ones((0, 1)), True)], convention, virtual_batch_size=2)[0]
     assert step.y.shape == (0, 1)
     assert averages(step) == [0, 1, 0 if update == "each" else 1]
-
-
-def test_boolean_weights():
-    x, g, weights = draw(4, (4, 2)), draw(5, (4, 2)), np.asarray([[0.5], [0.0], [3.0], [1.0]])
-    boolean = replace(KERAS, mask="boolean")
-    wanted = layer([(x, True, (weights != 0).astype(np.int64))], size=2)[0]
-    options = {"axis": (1,), "epsilon": 0.5, "gamma": None, "moving_mean": np.zeros(2), "moving_variance": np.ones(2)}
-    plain = gradients(x, g, training=True, weights=(weights != 0).astype(np.int64), **options)
-    for given in (weights, weights != 0):
-        step = layer([(x, True, given)], boolean, size=2)[0]
-        assert held(step.y) == held(wanted.y)
-        assert averages(step) == averages(wanted)
-        found = gradients(x, g, training=True, weights=given, convention=boolean, **options)
-        assert [held(p) for p in found[:3]] == [held(p) for p in plain[:3]]
-        assert held(found.weights) == [0] * 4
 
 
 def test_one_ghost_batch_is_the_batch():

@@ -97,7 +97,8 @@ def training_gradients(
     share: Any = 1.0
     count: Any = max(len(rows), 1)
     if weights is not None and not (weights == 1).all():
-        share, count, steps = weights, weights.sum(axis=0), 2 * steps
+        share, steps, total = weights, 2 * steps, weights.sum(axis=0)
+        count = np.where(total == 0, 1.0, total)  # there the statistics are constants, and no share is taken
     h = accumulated(steps, u)
     unit, unit_error = part.unit, part.unit_error
     turned, own_unit, own_error, entering = _entering(rows, given, own, part, form)
@@ -105,9 +106,7 @@ def training_gradients(
     mean_weight = weight.sum(axis=0) / count
     divisor: Any = count if freedom is None else freedom
     second = (cotangent * part.centred * part.inverse).sum(axis=0) / divisor
-    second_error = (weight * unit_error).sum(axis=0) / divisor + h * (weight * (unit + unit_error)).sum(
-        axis=0
-    ) / divisor
+    second_error = ((weight * unit_error).sum(axis=0) + h * (weight * (unit + unit_error)).sum(axis=0)) / divisor
     gamma_error = second_error * divisor + form.tiny
     first = takes[0] * cotangent.sum(axis=0) / count
     second, second_error = takes[1] * second, takes[1] * second_error

@@ -6,24 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bnspec import Renorm
+
 from ._case import Case
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 __all__ = [
+    "ADJUSTED",
     "ALIASED",
     "AXES",
     "COMPILED",
     "CONSTANT",
+    "CONVENTIONS",
     "DTYPES",
     "EMPTY",
     "EMPTY_BETWEEN",
     "EXACT_PAIRS",
+    "GHOSTS",
     "GRADIENTS",
     "MOMENTS",
     "NORMALIZATION",
     "ONE_ELEMENT",
+    "RENORM",
     "RUNNING",
     "WEIGHTED",
 ]
@@ -184,4 +190,59 @@ WEIGHTED = (
     Case(id="no-gamma", shapes=((6, 3),), axis=(1,), scale=False, weighted="rows"),
     Case(id="float64", shapes=((9, 4),), axis=(1,), mean=30.0, dtype="float64", weighted="elements"),
     Case(id="bfloat16", shapes=((9, 4),), axis=(1,), dtype="bfloat16", weighted="rows"),
+)
+
+# What a convention says shows where N is small and the averages have not settled.
+CONVENTIONS = (
+    Case(id="three-elements", shapes=((3, 4), (5, 4), (4, 4)), axis=(1,), take=0.2, epsilon=0.3),
+    Case(id="little-taken", shapes=((4, 3), (4, 3)), axis=(1,), take=0.01),
+    Case(id="images", shapes=((2, 3, 2, 3), (3, 2, 2, 3)), axis=(3,), take=0.4),
+    Case(id="mean-1e3", shapes=((6, 3), (5, 3)), axis=(1,), mean=1e3, deviation=1.0),
+    Case(id="cumulative", shapes=((3, 3), (4, 3)), axis=(1,), take=None),
+    Case(id="weighted", shapes=((6, 3), (5, 3)), axis=(1,), weighted="elements"),
+)
+
+GHOSTS = (
+    Case(id="rows", shapes=((12, 3), (8, 3)), axis=(1,), ghosts=4, evaluation_shape=(7, 3)),
+    Case(id="pairs", shapes=((6, 3), (6, 3)), axis=(1,), ghosts=2, epsilon=0.5, evaluation_shape=(5, 3)),
+    Case(id="one-group", shapes=((5, 3),), axis=(1,), ghosts=5, evaluation_shape=(3, 3)),
+    Case(id="images", shapes=((6, 2, 3, 4),), axis=(3,), ghosts=3, evaluation_shape=(4, 2, 3, 4)),
+    Case(id="channels-first", shapes=((6, 3, 2, 2), (4, 3, 2, 2)), axis=(1,), ghosts=2),
+    Case(id="several-axes", shapes=((6, 3, 2, 4),), axis=(1, 3), ghosts=2),
+    Case(id="mean-1e3", shapes=((9, 3), (6, 3)), axis=(1,), ghosts=3, mean=1e3, deviation=1.0),
+    Case(id="cumulative", shapes=((6, 3), (4, 3)), axis=(1,), ghosts=2, take=None),
+    Case(id="neither", shapes=((6, 3),), axis=(1,), ghosts=3, center=False, scale=False),
+    Case(id="weighted", shapes=((8, 3), (6, 3)), axis=(1,), ghosts=2, weighted="elements"),
+    Case(id="float64", shapes=((8, 3),), axis=(1,), ghosts=4, mean=1e4, deviation=1.0, dtype="float64"),
+    Case(id="bfloat16", shapes=((8, 3),), axis=(1,), ghosts=2, dtype="bfloat16"),
+)
+
+_CLIPPED = Renorm(rmin=0.9, rmax=1.1, dmax=0.4, momentum=0.2)
+
+RENORM = (
+    Case(id="rows", shapes=((7, 3), (5, 3), (6, 3)), axis=(1,), renorm=Renorm(momentum=0.2)),
+    Case(id="clipped", shapes=((7, 4), (5, 4), (6, 4)), axis=(1,), renorm=_CLIPPED),
+    Case(id="epsilon-as-variance", shapes=((6, 3), (6, 3)), axis=(1,), deviation=0.3, epsilon=0.1, renorm=_CLIPPED),
+    Case(id="images", shapes=((2, 3, 4, 3), (2, 3, 4, 3)), axis=(3,), renorm=Renorm(rmax=1.3, momentum=0.4)),
+    Case(id="channels-first", shapes=((3, 3, 2, 2), (3, 3, 2, 2)), axis=(1,), renorm=_CLIPPED),
+    Case(id="mean-1e3", shapes=((9, 3), (6, 3)), axis=(1,), mean=1e3, deviation=1.0, renorm=Renorm(momentum=0.3)),
+    Case(id="no-gamma", shapes=((7, 3), (5, 3)), axis=(1,), scale=False, renorm=_CLIPPED),
+    Case(id="no-beta", shapes=((7, 3), (5, 3)), axis=(1,), center=False, renorm=_CLIPPED),
+    Case(id="cumulative", shapes=((7, 3), (5, 3)), axis=(1,), take=None, renorm=_CLIPPED),
+    Case(id="weighted", shapes=((7, 3), (5, 3)), axis=(1,), weighted="rows", renorm=_CLIPPED),
+    Case(id="ghosts", shapes=((8, 3), (6, 3)), axis=(1,), ghosts=2, renorm=Renorm(momentum=0.2)),
+    Case(id="float64", shapes=((7, 3), (5, 3)), axis=(1,), dtype="float64", renorm=_CLIPPED),
+    Case(id="bfloat16", shapes=((9, 3), (7, 3)), axis=(1,), dtype="bfloat16", renorm=Renorm(momentum=0.2)),
+)
+
+ADJUSTED = (
+    Case(id="features", shapes=((7, 3), (5, 3)), axis=(1,), adjusted="features"),
+    Case(id="elements", shapes=((7, 3), (5, 3)), axis=(1,), adjusted="elements"),
+    Case(id="images", shapes=((2, 3, 4, 3),), axis=(3,), adjusted="features"),
+    Case(id="channels-first", shapes=((2, 3, 4, 3),), axis=(1,), adjusted="elements"),
+    Case(id="no-gamma", shapes=((7, 3),), axis=(1,), scale=False, adjusted="features"),
+    Case(id="no-beta", shapes=((7, 3),), axis=(1,), center=False, adjusted="features"),
+    Case(id="mean-1e3", shapes=((9, 3),), axis=(1,), mean=1e3, deviation=1.0, adjusted="elements"),
+    Case(id="renorm", shapes=((7, 3), (5, 3)), axis=(1,), adjusted="features", renorm=_CLIPPED),
+    Case(id="float64", shapes=((7, 3),), axis=(1,), dtype="float64", adjusted="elements"),
 )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from bnspec import Renorm
+
 from ._case import Case
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ __all__ = ["cases"]
 
 
 @st.composite
-def cases(draw: Any, dtypes: Sequence[str] = ("float32", "float64")) -> Case:
+def cases(draw: Any, dtypes: Sequence[str] = ("float32", "float64"), *, parts: bool = False) -> Case:
     """Draw a case with one to three training batches.
 
     Parameters
@@ -24,6 +26,8 @@ def cases(draw: Any, dtypes: Sequence[str] = ("float32", "float64")) -> Case:
         Hypothesis' own.
     dtypes : sequence of str
         The dtypes to draw from.
+    parts : bool
+        Whether there may be ghost batches, renormalization, weights or an adjustment.
 
     Returns
     -------
@@ -36,9 +40,10 @@ def cases(draw: Any, dtypes: Sequence[str] = ("float32", "float64")) -> Case:
     axis = tuple(sorted(draw(st.permutations(range(rank)))[: 2 if several else 1]))
     sizes = [draw(st.integers(1, 3)) for _ in range(rank)]
     reduced = [a for a in range(rank) if a not in axis]
+    ghosts = draw(st.integers(2, 4)) if parts and reduced[0] == 0 and draw(st.booleans()) else None
     shapes = []
     for _ in range(draw(st.integers(1, 3))):
-        sizes[reduced[0]] = draw(st.integers(2, 12))
+        sizes[reduced[0]] = ghosts * draw(st.integers(1, 3)) if ghosts else draw(st.integers(2, 12))
         shapes.append(tuple(sizes))
     deviation = 10.0 ** draw(st.floats(-6.0, 6.0))
     ratio = draw(st.sampled_from([0.0, 0.5, 3.0, 100.0, 1e4]))
@@ -53,4 +58,24 @@ def cases(draw: Any, dtypes: Sequence[str] = ("float32", "float64")) -> Case:
         take=draw(st.one_of(st.none(), st.floats(0.0, 1.0))),
         center=draw(st.booleans()),
         scale=draw(st.booleans()),
+        ghosts=ghosts,
+        **(draw(_around(ghosts, rows=reduced[0] == 0)) if parts else {}),
     )
+
+
+@st.composite
+def _around(draw: Any, ghosts: int | None, *, rows: bool) -> dict[str, Any]:
+    """Draw what surrounds normalization; ghost batches go without an adjustment, and so do weights.
+
+    Weights differ from row to row, and where these are channels, some would be without any.
+    """
+    limited = st.builds(
+        Renorm,
+        rmin=st.floats(0.0, 1.0),
+        rmax=st.one_of(st.just(float("inf")), st.floats(1.0, 4.0)),
+        dmax=st.one_of(st.just(float("inf")), st.floats(0.0, 5.0)),
+        momentum=st.floats(0.0, 1.0),
+    )
+    weighted = draw(st.sampled_from(["", "rows", "elements"])) if rows else ""
+    adjusted = "" if weighted or ghosts else draw(st.sampled_from(["", "features", "elements"]))
+    return {"weighted": weighted, "adjusted": adjusted, "renorm": draw(st.one_of(st.none(), limited))}

@@ -94,13 +94,14 @@ def _training(case: Case, convention: Convention, grade: bounds.Grade, chained: 
     correction = None if case.renorm is None else corrections(case, step, entered, state, convention)
     r: Any = Uncertain(1.0, 0.0) if correction is None else correction[0]
     running = convention.statistics == "running"
-    normal, kind, options = normalizing(case, convention, parts, step), convention.normalizing_variance, {}
+    normal, kind = normalizing(case, convention, parts, step), str(convention.normalizing_variance)
+    options: dict[str, Any] = {}
     if running:
         normal, kind, options = _moved_statistics(case, convention, grade, step, entered, state)
     dy = case.cotangent.astype(np.float64)
     scale, bias = (1.0, 0.0) if adjustment is None else adjustment
     adjusted, biased = np.broadcast_to(dy * scale, x.shape), np.broadcast_to(dy * bias, x.shape)
-    spread = frequencies(weights, x, case, convention)
+    spread = frequencies(weights, x)
     found = [
         bounds.training_gradients(
             as_rows(x, group, case),
@@ -158,11 +159,15 @@ def _training(case: Case, convention: Convention, grade: bounds.Grade, chained: 
         kept = bounds.evaluation_gradients(
             rows, cotangent, normal[0], case.epsilon, gamma, grade, form, out, chained=chained
         )
-        # They are those of evaluation, times what the averages keep.
-        limit = limit._replace(moving_mean=kept.moving_mean, moving_variance=kept.moving_variance)
+        # They are those of evaluation, times what the averages keep, which is rounded as in `bounds.running`.
+        rounding = bounds.accumulated(28, form.roundoff)
+        limit = limit._replace(
+            moving_mean=kept.moving_mean + rounding * np.abs(flat(exact.moving_mean)),
+            moving_variance=kept.moving_variance + rounding * np.abs(flat(exact.moving_variance)),
+        )
     x_bound = joined([each.x for each in found], x, selected, case)
-    by_weights = tuple(joined([each.weights[n] for each in found], x, selected, case) for n in (0, 1))
-    return _expected(case, exact, limit._replace(weights=by_weights), x_bound)
+    error, size = (joined([each.weights[n] for each in found], x, selected, case) for n in (0, 1))
+    return _expected(case, exact, limit._replace(weights=(error, size)), x_bound)
 
 
 def _moved_statistics(
@@ -196,7 +201,7 @@ def _freedom(weight: Array, kind: str, epsilon: float) -> Array:
 def _sum(terms: list[Array], errors: list[Array]) -> tuple[Uncertain, Array]:
     """Add the sums of ghost batches, and the sizes of all terms."""
     value = sum(each.sum(axis=0) for each in terms)
-    return Uncertain(value, sum(errors)), sum(np.abs(each).sum(axis=0) for each in terms)  # type: ignore[return-value]
+    return Uncertain(value, sum(errors)), sum(np.abs(each).sum(axis=0) for each in terms)
 
 
 def _given(case: Case) -> dict[str, Any]:

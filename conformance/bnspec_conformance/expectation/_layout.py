@@ -44,12 +44,11 @@ def flat(exact: oracle.Exact) -> Array:
     return np.asarray(exact.to_float()).reshape(-1)
 
 
-def frequencies(weights: Array | None, x: Array, case: Case, convention: Convention) -> Array:
+def frequencies(weights: Array | None, x: Array) -> Array:
     """Lay weights out in the shape of x; ones where there are none."""
     if weights is None:
         return np.ones(x.shape)
-    counted = (weights != 0).astype(np.float64) if convention.mask == "boolean" else weights
-    return np.broadcast_to(counted, x.shape)
+    return np.broadcast_to(weights, x.shape)
 
 
 def groups(x: Array, case: Case, convention: Convention) -> list[Any]:

@@ -129,7 +129,7 @@ def statistics(
 ) -> tuple[list[Any], list[bounds.Statistics]]:
     """Bound the population statistics of each ghost batch."""
     form, _ = formats(case, convention)
-    spread = frequencies(weights, x, case, convention)
+    spread = frequencies(weights, x)
     selected = groups(x, case, convention)
     found = [
         bounds.weighted_statistics(
@@ -162,7 +162,7 @@ def entering(
     entry = step.entries[0]
     mean, variance = flat(entry.mean), flat(entry.variance)
     if convention.ghost_update == "merged":
-        spread = as_rows(frequencies(weights, x, case, convention), slice(None), case)
+        spread = as_rows(frequencies(weights, x), slice(None), case)
         whole = bounds.weighted_statistics(as_rows(x, slice(None), case), spread, mean, variance, grade, form)
         return bounds.merged(tuple(parts), shares, whole, grade, form)
     present = (shares > 0).astype(np.float64)
@@ -279,10 +279,8 @@ def moved(
             del arriving["moving_variance"]
             signed = bounds.may_be_negative(grade)
             spread = bounds.root(Uncertain(variance, entered.variance_error), case.epsilon, form, signed=signed)
-            arriving["moving_stddev"] = (
-                bounds.root(Uncertain(estimate, estimated), case.epsilon, form, signed=signed),
-                entry.take_variance,
-            )
+            running = bounds.root(Uncertain(estimate, estimated), case.epsilon, form, signed=signed)
+            arriving["moving_stddev"] = (running, entry.take_variance)
             arriving["renorm_mean"] = (Uncertain(mean, mean_error), case.renorm.momentum)
             arriving["renorm_stddev"] = (spread, case.renorm.momentum)
         for name, (new, share) in arriving.items():

@@ -1,11 +1,43 @@
 """The laws, by topic."""
 
-from . import axes, compiled, data, degenerate, dtypes, gradients, moments, normalization, purity, running, weights
+from . import (
+    adjustment,
+    axes,
+    compiled,
+    conventions,
+    data,
+    degenerate,
+    dtypes,
+    ghosts,
+    gradients,
+    moments,
+    normalization,
+    purity,
+    renorm,
+    running,
+    weights,
+)
 from ._law import Law, Subject, Trial
 
 __all__ = ["GROUPS", "LAWS", "Law", "Subject", "Trial", "trials"]
 
-_TOPICS = (moments, normalization, running, weights, gradients, axes, dtypes, degenerate, purity, compiled, data)
+_TOPICS = (
+    moments,
+    normalization,
+    running,
+    conventions,
+    weights,
+    ghosts,
+    renorm,
+    adjustment,
+    gradients,
+    axes,
+    dtypes,
+    degenerate,
+    purity,
+    compiled,
+    data,
+)
 
 LAWS: tuple[Law, ...] = tuple(value for topic in _TOPICS for value in vars(topic).values() if isinstance(value, Law))
 """Every law, in the order of the report."""
@@ -30,5 +62,5 @@ def trials(subject: Subject) -> list[Trial]:
         Trial(law, case, subject, adapter)
         for law in LAWS
         for case in law.cases
-        for adapter in (subject.adapters if law.every_convention else subject.adapters[:1])
+        for adapter in subject.adapters[: law.conventions]
     ]

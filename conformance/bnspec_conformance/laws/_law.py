@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bnspec_conformance.adapter import gaps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     import numpy as np
 
@@ -38,8 +38,9 @@ class Law:
         The cases.
     requires : frozenset of str
         The capabilities that the law itself needs.
-    every_convention : bool
-        Whether the law depends on the convention, and is tried under each one that a subject offers.
+    conventions : int or None
+        Under how many of the conventions that a subject offers the law is tried: 1 where it does not depend on them,
+        2 where it depends on them a little, and None for all.
     """
 
     group: str
@@ -48,7 +49,7 @@ class Law:
     check: Callable[[Adapter, Case, Grade, Checks], None]
     cases: tuple[Case, ...]
     requires: frozenset[str]
-    every_convention: bool
+    conventions: int | None
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ class Trial:
     @property
     def missing(self) -> str:
         """The declared reason why the subject cannot be tried, or an empty string; the law's own needs first."""
-        gaps: Mapping[str, str] = gaps_of(self.adapter)
+        gaps: dict[str, str] = dict(gaps_of(self.adapter))
+        if self.case.ghosts is not None and self.adapter.convention.ghost_update == "each":
+            gaps.setdefault("renorm", "ghost batches that enter the averages one by one go without it")
         needed = (*sorted(self.law.requires), *sorted(self.case.requires))
         return next((f"{name}: {gaps[name]}" for name in needed if name in gaps), "")
 
@@ -98,13 +101,13 @@ class Trial:
 
 
 def law(
-    group: str, cases: Iterable[Case], *, requires: Iterable[str] = (), every_convention: bool = False
+    group: str, cases: Iterable[Case], *, requires: Iterable[str] = (), conventions: int | None = 1
 ) -> Callable[[Callable[[Adapter, Case, Grade, Checks], None]], Law]:
     """Make a law of a function.
 
     Parameters
     ----------
-    group, cases, requires, every_convention
+    group, cases, requires, conventions
         As of :class:`Law`.
 
     Returns
@@ -116,7 +119,7 @@ def law(
     def decorate(check: Callable[[Adapter, Case, Grade, Checks], None]) -> Law:
         sentence = (check.__doc__ or "").partition("\n")[0]
         name = check.__name__
-        return Law(group, name, sentence, check, tuple(cases), frozenset(requires), every_convention)
+        return Law(group, name, sentence, check, tuple(cases), frozenset(requires), conventions)
 
     return decorate
 
@@ -141,7 +144,7 @@ def weighted_call(
 
 
 def training_call(layer: Layer, case: Case, number: int, checks: Checks) -> np.ndarray[Any, Any]:
-    """Train on a batch of a case, with its weights or its adjustment, and fail if the call changed what it was given."""
+    """Train on a batch of a case, with its weights or its adjustment, and fail if the call changed its arguments."""
     x, weights, adjustment = case.training[number], case.weights[number], case.adjustments[number]
     if weights is not None:
         return weighted_call(layer, x, weights, checks)

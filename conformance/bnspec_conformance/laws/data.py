@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bnspec_conformance.checks import Checks
 
 
-@law("data", DATA, every_convention=True)
+@law("data", DATA, conventions=2)
 def digits(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """An epoch over real activations gives the exact running statistics, and evaluation uses them."""
     require_trajectory(case.build(adapter), adapter, case, grade, checks)

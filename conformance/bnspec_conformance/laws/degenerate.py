@@ -29,7 +29,7 @@ def constant_channels(adapter: Adapter, case: Case, grade: Grade, checks: Checks
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
 
 
-@law("degenerate", ONE_ELEMENT, every_convention=True)
+@law("degenerate", ONE_ELEMENT, conventions=2)
 def one_element(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """One element per channel in training has the output beta and variance 0, or is refused with the state kept."""
     layer = case.build(adapter)
@@ -51,7 +51,7 @@ def one_element(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> N
     checks.true("the output in evaluation must be finite", bool(np.isfinite(y).all()))
 
 
-@law("degenerate", EMPTY, every_convention=True)
+@law("degenerate", EMPTY, conventions=2)
 def empty_batch(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """A batch without elements has an empty output, or is refused; either way the averages are kept."""
     layer = case.build(adapter)
@@ -66,7 +66,7 @@ def empty_batch(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> N
         _require_kept(layer.read(), case, checks)
 
 
-@law("degenerate", EMPTY_BETWEEN, every_convention=True)
+@law("degenerate", EMPTY_BETWEEN, conventions=2)
 def empty_batch_in_between(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """After an empty batch, the cumulative average goes on as the convention counts; or the batch is refused."""
     layer = case.build(adapter)

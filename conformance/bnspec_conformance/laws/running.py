@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from bnspec_conformance.checks import Checks
 
 
-@law("running", RUNNING, every_convention=True)
+@law("running", RUNNING, conventions=2)
 def several_steps_then_evaluation(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """Outputs and running statistics follow the recurrence, batch after batch, and evaluation uses them."""
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
 
 
-@law("running", (case for case in RUNNING if not case.id.startswith("long")), every_convention=True)
+@law("running", (case for case in RUNNING if not case.id.startswith("long")), conventions=2)
 def evaluation_in_between(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """An evaluation between two training batches changes nothing, and counts for nothing."""
     require_trajectory(case.build(adapter), adapter, case, grade, checks, between=case.evaluation)

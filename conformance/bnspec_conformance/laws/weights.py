@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bnspec_conformance.checks import Checks
 
 
-@law("weights", WEIGHTED, every_convention=True)
+@law("weights", WEIGHTED, conventions=2)
 def weighted_training(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """Output and averages are those of elements that are repeated, or counted in part, as the weights say."""
     require_trajectory(case.build(adapter), adapter, case, grade, checks)

@@ -1,12 +1,35 @@
 """Mutants: deliberately wrong implementations, each repeating a real bug in one line of mathematics."""
 
-from . import _degenerate, _gradients, _layout, _numerics, _state, _weights
+from . import (
+    _adjustment,
+    _conventions,
+    _degenerate,
+    _ghosts,
+    _gradients,
+    _layout,
+    _numerics,
+    _renorm,
+    _state,
+    _weights,
+)
+from ._complete import Complete
 from ._mutant import Mutant
 from ._sound import Sound
 
-__all__ = ["MUTANTS", "Mutant", "Sound"]
+__all__ = ["MUTANTS", "Complete", "Mutant", "Sound"]
 
-MUTANTS: tuple[Mutant, ...] = tuple(
-    mutant for topic in (_state, _numerics, _layout, _degenerate, _gradients, _weights) for mutant in topic.FOUND
+_TOPICS = (
+    _state,
+    _numerics,
+    _layout,
+    _degenerate,
+    _gradients,
+    _weights,
+    _conventions,
+    _ghosts,
+    _renorm,
+    _adjustment,
 )
+
+MUTANTS: tuple[Mutant, ...] = tuple(mutant for topic in _TOPICS for mutant in topic.FOUND)
 """Every mutant, by topic."""

@@ -60,7 +60,7 @@ class Sound:
         mean, variance = self.statistics(wide) if training else self.averages(wide)
         if training:
             self.update(mean, variance, count)
-        return self.narrow(self.normalize(wide, mean, self.inverse(variance)), x.dtype)
+        return self.narrow(self.normalize(wide, mean, self.inverse(variance)), self.output_dtype(x.dtype))
 
     def compile(self) -> Self:
         """Return a layer of the same parameters and state; NumPy has nothing to compile."""
@@ -84,7 +84,7 @@ class Sound:
         wide = self.widen(x)
         mean, variance = self.weighted_moments(wide, self.reduced, self.widen(weights), True)
         self.update(mean, variance, self.effective(np.broadcast_to(self.widen(weights), x.shape)))
-        return self.narrow(self.normalize(wide, mean, self.inverse(variance)), x.dtype)
+        return self.narrow(self.normalize(wide, mean, self.inverse(variance)), self.output_dtype(x.dtype))
 
     def weighted_gradients(self, x: Array, cotangent: Array, weights: Array) -> dict[str, Array]:
         """Differentiate with frequency weights, by which too."""
@@ -160,13 +160,17 @@ class Sound:
         return x.astype(self.dtype)
 
     def narrow(self, y: Array, dtype: Any) -> Array:
-        """Return the dtype of the input."""
+        """Round the output."""
         return y.astype(dtype)
+
+    def output_dtype(self, dtype: Any) -> Any:
+        """Return the dtype of the output: the input's, or that of parameters and state, as the convention says."""
+        return dtype if self.convention.output_dtype == "input" else self.dtype
 
     def empty(self, x: Array) -> Array:
         """Return an empty output, leave the averages as they are, and count as the convention says."""
         self.batches += self.convention.empty_batch == "count"
-        return x.copy()
+        return x.astype(self.output_dtype(x.dtype))
 
     def refuse(self, x: Array) -> Array:
         """Refuse one element per channel."""

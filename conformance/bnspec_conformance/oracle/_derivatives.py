@@ -93,12 +93,11 @@ def gradients(
         Of ``sum(g * y)``, whose terms w does not weigh; r, d, a and b are constants. An absent gamma is 1, and its
         gradient is returned all the same. Without elements (N = 0), the gradients of parameters and weights are 0,
         and so are those of the moving statistics in training and of the weights in evaluation. `weights` has the
-        shape of the given weights, or is None if there are none; under ``mask="boolean"``, it is 0.
+        shape of the given weights, or is None if there are none.
 
         An element of weight 0 may be NaN or infinite if its cotangent is 0. It contributes nothing to any
         gradient, and its own is 0; but no derivative by its weight exists, and `weights` is NaN there, an
-        `Extended`; also where that weight, by its shape, belongs to other elements too (not under
-        ``mask="boolean"``).
+        `Extended`; also where that weight, by its shape, belongs to other elements too.
 
     Raises
     ------
@@ -155,7 +154,7 @@ def gradients(
         ],
         square,
     )
-    if weights is not None and not found.boolean:
+    if weights is not None:
         still = _by_weights(np.shape(weights), found)
     roots = found.product * found.r
     across = () if grouping.axis is None else (grouping.axis,)

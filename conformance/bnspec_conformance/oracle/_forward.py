@@ -101,9 +101,10 @@ def precision(degree: int, height: int) -> int:
     ----------
     degree : int
         6 for moments, 8 for y and the running averages, 14 for gradients, 16 for those by weights too, 24 for
-        second derivatives.
+        second derivatives; and 8 more with any part that conventions or options add.
     height : int
-        H: the heights of all inputs, added up, that of weights twice, and the bit length of N for each batch.
+        H: the heights of all inputs, added up, that of weights twice, and the bit length of N for each batch; these
+        two as often as there are ghost batches.
 
     Returns
     -------
@@ -145,6 +146,14 @@ def precision(degree: int, height: int) -> int:
     28 W of 48. A derivative by a weight has ``c**2 - variance`` over the total in place of c: it moves by
     10 X + 13 W + 8 n, and is ``gamma / s**3`` times a multiple of ``2**-(G + 3 X + 3 W + E)`` over the total
     to the fourth: 6 X + 7 W + 4 n. Sum: 16 X and 20 W, so 16 H.
+
+    *Parts.* A correction or an adjustment multiplies by a number of its height, and adds one; a ratio of two
+    square roots is off by as much as the variance of each, relative to them. Means over ghost batches have the
+    product of the totals below the line. An average that is debiased has the sum of the weights there, of which one
+    update adds the digits of the momentum as often as batches have been counted: this often they are in H, up to 64
+    batches. A derivative through the running averages has their denominators once more. All of that is 8 H at most
+    for each term with a square root of its own. Sums of different square roots may cancel beyond, which is why the
+    statement is about their terms.
     """
     return MARGIN + degree * height
 
@@ -210,12 +219,32 @@ def statistics(values: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Any,
     return mpmath.mpf(0), mpmath.mpf(0), mpmath.mpf(0)
 
 
-def normalize(values: Sequence[Any], mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: Any) -> list[Any]:
-    """Apply the definition to the elements of one channel, mpf or Dual."""
+def normalize(
+    values: Sequence[Any],
+    mean: Any,
+    variance: Any,
+    gamma: Any,
+    beta: Any,
+    epsilon: Any,
+    correction: tuple[Any, Any] | None = None,
+    adjustments: Sequence[tuple[Any, Any]] | None = None,
+) -> list[Any]:
+    """Apply the definition to elements of one channel, mpf or Dual.
+
+    The correction (r, d) of renormalization is of the channel; there is one adjustment (a, b) for each element.
+    """
     square = variance + epsilon
     # 0, or at least 2**-(2 H), says `precision`; and off by 2**(2 H - p) at most. What lies below the middle
     # of the digits is therefore a 0 with rounding errors.
     if real(square) <= mpmath.ldexp(1, -mpmath.mp.prec // 2):
         raise ValueError(f"variance + epsilon must be positive. Got {float(real(square))}.")
-    factor = gamma / sqrt(square)
-    return [factor * (value - mean) + beta for value in values]
+    root = sqrt(square)
+    if correction is None and adjustments is None:
+        factor = gamma / root
+        return [factor * (value - mean) + beta for value in values]
+    normalized = [(value - mean) / root for value in values]
+    if correction is not None:
+        normalized = [z * correction[0] + correction[1] for z in normalized]
+    if adjustments is not None:
+        normalized = [z * a + b for z, (a, b) in zip(normalized, adjustments, strict=True)]
+    return [z * gamma + beta for z in normalized]

@@ -52,7 +52,6 @@ class Rules(NamedTuple):
     running: str = "population"
     statistics: str = "batch"
     average: str = "exponential"
-    boolean: bool = False
     strided: bool = False
     update: str = "merged"
     ghost: int | None = None
@@ -113,7 +112,6 @@ def rules_of(
         convention.running_variance,
         convention.statistics,
         convention.average,
-        convention.mask == "boolean",
         convention.ghost_grouping == "strided",
         convention.ghost_update,
         size,

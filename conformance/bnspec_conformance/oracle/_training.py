@@ -54,7 +54,6 @@ class Training(NamedTuple):
     product: ObjectArray  # fractions: sum(h * (x - M))
     cotangents: ObjectArray  # fractions, of the kept shape of the batch: sum(g)
     of_addend: ObjectArray  # fractions, of the kept shape of the batch: sum(g * b)
-    boolean: bool  # whether weights count as 0 or 1
 
     @property
     def unit(self) -> Fraction:
@@ -116,7 +115,7 @@ def prepare(
         corrected=known.correction is not None,
     )
     weights = known.weights
-    frequency = None if weights is None else read_weights(weights, np.shape(x), boolean=rules.boolean)
+    frequency = None if weights is None else read_weights(weights, np.shape(x))
     (data, special), g = read_weighted(x, frequency), Exact.from_floats(cotangent)
     same_shape("cotangent", g, data)
     _unseen(special, g)
@@ -159,7 +158,6 @@ def prepare(
         product + by.shift * total,
         _added(g.numerators, g.bits, whole.reduced),
         of_addend,
-        rules.boolean,
     )
 
 

@@ -196,7 +196,7 @@ def trajectory(
 
     Notes
     -----
-    Weights are frequencies; under ``mask="boolean"``, every weight other than 0 is 1. With ``W = sum(w)`` in each
+    Weights are frequencies. With ``W = sum(w)`` in each
     channel, the mean is ``sum(w * x) / W`` and the population variance ``sum(w * (x - mean)**2) / W``, over elements
     of positive weight: one of weight 0 is normalized like the others, and is deleted from the statistics whatever it
     is. Without weights, each w is 1 and W is N. A channel with W = 0 keeps its averages, and is normalized with
@@ -280,7 +280,7 @@ def _train(
 ) -> tuple[Step, Averages]:
     """Normalize a training batch, and let it enter the averages."""
     rules, policy = layer.rules, layer.convention.empty_batch
-    frequency = None if weights is None else read_weights(weights, x.shape, boolean=rules.boolean)
+    frequency = None if weights is None else read_weights(weights, x.shape)
     data, special = read_weighted(x, frequency)
     grouping = group(data.shape, layer.axis, rules, adjusted=adjustment is not None)
     whole, pair = grouping.whole, adjusted(adjustment, data.shape)

@@ -71,7 +71,7 @@ def extend(exact: Exact, special: npt.NDArray[np.float64]) -> Exact:
     return Extended(np.where(where, 0, exact.numerators), exact.bits, special)
 
 
-def read_weights(weights: npt.NDArray[Any], shape: tuple[int, ...], *, boolean: bool = False) -> Exact:
+def read_weights(weights: npt.NDArray[Any], shape: tuple[int, ...]) -> Exact:
     """Check frequency weights, and read them.
 
     Parameters
@@ -80,8 +80,6 @@ def read_weights(weights: npt.NDArray[Any], shape: tuple[int, ...], *, boolean: 
         Finite and not negative.
     shape : tuple of int
         Shape (*S) of the data.
-    boolean : bool
-        Count every weight other than 0 as 1; weights may be bool then.
 
     Returns
     -------
@@ -96,12 +94,10 @@ def read_weights(weights: npt.NDArray[Any], shape: tuple[int, ...], *, boolean: 
     weights = np.asarray(weights)
     if not broadcasts(weights.shape, shape):
         raise ValueError(f"weights must broadcast to {shape} with its rank. Got shape={weights.shape}.")
-    whole = weights.dtype.kind in ("biu" if boolean else "iu")
+    whole = weights.dtype.kind in "iu"
     exact = Exact(weights.astype(object), 0) if whole else Exact.from_floats(weights)
     if np.any(exact.numerators < 0):
         raise ValueError(f"weights must not be negative. Got {weights.min()}.")
-    if boolean:
-        exact = Exact(np.where(exact.numerators != 0, 1, 0).astype(object), 0)
     return Exact(np.broadcast_to(exact.numerators, shape), exact.bits)
 
 

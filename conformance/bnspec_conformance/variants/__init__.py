@@ -1,5 +1,10 @@
 """Correct variants: the right answer by other routes. None of them may ever be accused."""
 
-from ._variants import VARIANTS, BlockedSums, SequentialSums
+from ._complete import COMPLETE
+from ._variants import VARIANTS as _PLAIN
+from ._variants import BlockedSums, SequentialSums
 
 __all__ = ["VARIANTS", "BlockedSums", "SequentialSums"]
+
+VARIANTS = _PLAIN + COMPLETE
+"""Every variant, those that have every part last."""
