@@ -34,6 +34,9 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "data": ("usual", "usual", "few", "few", "far", "farther", "tiny", "huge", "outlier", "constant", "long", "empty"),
     "steps": (1, 2, 3, 5),
     "uneven": (True,),
+    # What is not compiled is fast where shapes are not new; they come from a pool then, of two for each layout.
+    "compiled": (True,),
+    "pool": (None,),
     "trainable": (True,),
     "state": ("loaded", "loaded", "fresh"),
     "renorm": (False,),
@@ -225,6 +228,9 @@ def draw(
 
 def _shapes(options: Options, rank: int, axis: tuple[int, ...], random: np.random.Generator) -> tuple[Any, ...]:
     """Draw the shapes of the training batches, which differ in their first axis that is averaged over."""
+    if options["pool"] is not None:
+        length = options["data"] if options["data"] in ("few", "long") else "usual"
+        random = np.random.default_rng(crc32(f"{rank} {axis} {length} {options['pool']}".encode()))
     sizes = [int(random.integers(1, 5 if place in axis else 4)) for place in range(rank)]
     reduced = [place for place in range(rank) if place not in axis]
     few, long = options["data"] == "few", options["data"] == "long"

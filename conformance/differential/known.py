@@ -54,15 +54,15 @@ class Known:
     raises: str = ""
     probe: Mapping[str, Any]
 
+    def applies(self, options: Mapping[str, Any]) -> bool:
+        """Tell whether it may appear with these options."""
+        return all(
+            options[name] in (wanted if isinstance(wanted, list) else [wanted]) for name, wanted in self.when.items()
+        )
+
     def explains(self, options: Mapping[str, Any], verdict: Verdict) -> bool:
         """Tell whether a failure with these options is this one."""
-        for name, wanted in self.when.items():
-            if options[name] not in (wanted if isinstance(wanted, list) else [wanted]):
-                return False
-        if verdict.raised:
-            return bool(self.raises) and re.search(self.raises, verdict.raised) is not None
-        failed = {name for name, ratio in verdict.ratios.items() if not ratio <= 1.0}
-        return failed <= set(self.quantities)
+        return bool(explanation([self], options, verdict))
 
     @property
     def forced(self) -> dict[str, Any]:
@@ -93,5 +93,28 @@ def known(original: str) -> list[Known]:
 
 
 def explanation(failures: list[Known], options: Mapping[str, Any], verdict: Verdict) -> str:
-    """Name the known failure that explains a verdict; empty if none does."""
-    return next((failure.name for failure in failures if failure.explains(options, verdict)), "")
+    """Name the known failures that explain a verdict, joined by "and".
+
+    Parameters
+    ----------
+    failures : list of Known
+        Those of the original.
+    options : mapping
+        Those of the draw.
+    verdict : Verdict
+        A failure.
+
+    Returns
+    -------
+    str
+        Empty if what is off, or what was raised, is not all explained. One name, if one explains everything.
+    """
+    there = [failure for failure in failures if failure.applies(options)]
+    if verdict.raised:
+        return next((each.name for each in there if each.raises and re.search(each.raises, verdict.raised)), "")
+    off = {name for name, ratio in verdict.ratios.items() if not ratio <= 1.0}
+    for each in there:
+        if off <= set(each.quantities):
+            return each.name
+    there = [each for each in there if off & set(each.quantities)]
+    return " and ".join(each.name for each in there) if off <= {q for each in there for q in each.quantities} else ""

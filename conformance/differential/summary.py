@@ -52,7 +52,7 @@ def summary(run: Mapping[str, Any]) -> dict[str, Any]:
     wrong = [_case(each, side, f"bnspec on {name}") for each, name, side in ours if not side["agrees"]]
     probes = []
     for probe in run["probes"]:
-        count = sum(each["original"]["known"] == probe["name"] for each in listed)
+        count = sum(probe["name"] in each["original"]["known"].split(" and ") for each in listed)
         beyond = {k: v for k, v in probe["ratios"].items() if v is None or v > 1.0}
         figures = {k: probe["errors"].get(k) for k in beyond}
         kept = {k: probe[k] for k in ("name", "what", "reference", "version", "appears", "raised")}

@@ -1,4 +1,4 @@
-"""equinox.nn.BatchNorm in both modes, compiled."""
+"""equinox.nn.BatchNorm in both modes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from bnspec.conventions import EQUINOX, EQUINOX_BATCH
 from bnspec_conformance.bounds import NAIVE, Algorithm
+
+from . import _jax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +61,8 @@ class _Layer:
         def pulled(layer: Any, state: Any, x: Any, cotangent: Any, training: bool) -> Any:
             return eqx.filter_vjp(lambda it, x: called(it, state, x, training)[0], layer, x)[1](cotangent)
 
-        self.called, self.pulled = eqx.filter_jit(called), eqx.filter_jit(pulled)
+        compiled = draw.options["compiled"]
+        self.called, self.pulled = (eqx.filter_jit(called), eqx.filter_jit(pulled)) if compiled else (called, pulled)
 
     def train(self, x: Array, weights: Array | None = None, adjustment: Any = None) -> Array:
         """Call in training."""
@@ -100,9 +103,9 @@ class Equinox:
         self.mode, self.followed, self.algorithm_grade = mode, followed, grade
         self.algorithm = "two passes; the output is centred"
         self.choices: Mapping[str, tuple[Any, ...]] = {
+            **_jax.CHOICES,
             "axis": (1,),
             "state": ("fresh",),
-            "uneven": (False, False, False, True),
         }
         if mode == "batch":
             self.algorithm += "; averages are biased, and divided"
@@ -112,6 +115,7 @@ class Equinox:
 
     def mend(self, options: dict[str, Any], random: np.random.Generator) -> None:
         """Gamma and beta have one switch."""
+        _jax.pooled(options, random)
         options["scale"] = options["center"]
 
     def convention(self, options: Mapping[str, Any]) -> Convention:

@@ -1,4 +1,4 @@
-"""flax.linen.BatchNorm and flax.nnx.BatchNorm, compiled."""
+"""flax.linen.BatchNorm and flax.nnx.BatchNorm."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from flax import nnx
 
 from bnspec.conventions import FLAX, FLAX_NNX
 from bnspec_conformance.bounds import NAIVE, Algorithm
+
+from . import _jax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,8 +58,9 @@ class _Layer:
 
             return jax.vjp(forward, params, x)[1](cotangent)
 
-        self.called = jax.jit(called, static_argnums=4)
-        self.pulled = jax.jit(pulled, static_argnums=5)
+        compiled = draw.options["compiled"]
+        self.called = jax.jit(called, static_argnums=4) if compiled else called
+        self.pulled = jax.jit(pulled, static_argnums=5) if compiled else pulled
 
     def apply(self, params: Any, averages: Any, x: Any, mask: Any, training: bool) -> Any:
         """Return the output and the new averages."""
@@ -142,10 +145,10 @@ class Flax:
         "one pass, mean(x^2) - mean(x)^2, clipped at 0, or with `use_fast_variance=False` two; the output is centred"
     )
     choices: Mapping[str, tuple[Any, ...]] = {
+        **_jax.CHOICES,
         "axis": (-1, -1, 1, 0),
         "weights": (False, False, False, True),
         "use_fast_variance": (True, True, False),
-        "uneven": (False, False, False, True),
     }
 
     def __init__(self, kind: Any, followed: Convention) -> None:
@@ -153,6 +156,7 @@ class Flax:
 
     def mend(self, options: dict[str, Any], random: np.random.Generator) -> None:
         """Give masks to the last axis only, so that every channel has elements."""
+        _jax.pooled(options, random)
         if options["axis"] != -1:
             options["weights"] = False
 

@@ -1,4 +1,4 @@
-"""haiku.BatchNorm, compiled."""
+"""haiku.BatchNorm."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from bnspec.conventions import HAIKU as CONVENTION
 from bnspec_conformance.bounds import NAIVE, Algorithm
+
+from . import _jax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +47,9 @@ class _Layer:
         def pulled(params: Any, state: Any, x: Any, cotangent: Any, training: bool) -> Any:
             return jax.vjp(lambda p, x: apply(p, state, x, training)[0], params, x)[1](cotangent)
 
-        self.apply, self.pulled = jax.jit(apply, static_argnums=3), jax.jit(pulled, static_argnums=4)
+        compiled = draw.options["compiled"]
+        self.apply = jax.jit(apply, static_argnums=3) if compiled else apply
+        self.pulled = jax.jit(pulled, static_argnums=4) if compiled else pulled
         rank = draw.options["rank"]
         self.shape = tuple(size if a in draw.axis else 1 for a, size in enumerate(draw.shapes[-1]))
         named = {"scale": draw.gamma, "offset": draw.beta}
@@ -87,15 +91,16 @@ class Haiku:
     version = f"dm-haiku {hk.__version__}"
     algorithm = "one pass, mean(x^2) - mean(x)^2, not clipped; the output is centred; averages are biased, and divided"
     choices: Mapping[str, tuple[Any, ...]] = {
+        **_jax.CHOICES,
         "axis": (-1, 1),
         # Its averages document a decay below 1.
         "momentum": ("default", "drawn", "drawn", "take-all"),
         "state": ("fresh",),
-        "uneven": (False, False, False, True),
     }
 
     def mend(self, options: dict[str, Any], random: np.random.Generator) -> None:
-        """Everything goes together."""
+        """Choose the shape; everything goes together."""
+        _jax.pooled(options, random)
 
     def convention(self, options: Mapping[str, Any]) -> Convention:
         """Return HAIKU."""

@@ -10,6 +10,8 @@ import numpy as np
 from bnspec.conventions import KERAS as CONVENTION
 from bnspec_conformance.bounds import NAIVE, Algorithm
 
+from . import _jax
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,6 +49,7 @@ class _Layer:
             dtype=draw.dtype,
             **arguments,
         )
+        self.compiled = draw.options["compiled"]
         self.layer.build(draw.shapes[-1])
         self.layer.trainable = draw.options["trainable"]
         pairs = {"gamma": draw.gamma, "beta": draw.beta}
@@ -72,9 +75,9 @@ class _Layer:
         return self._called(x, self._options(False, None))
 
     def _called(self, x: Array, options: dict[str, Any]) -> Array:
-        """Call; with JAX, compiled, as training with Keras is."""
+        """Call; compiled, if the draw says so, as training with Keras is."""
         given = keras.ops.convert_to_tensor(x)
-        if _BACKEND != "jax":
+        if _BACKEND != "jax" or not self.compiled:
             return np.asarray(
                 keras.ops.convert_to_numpy(
                     self.layer(given, **options).detach() if _BACKEND == "torch" else self.layer(given, **options)
@@ -103,26 +106,30 @@ class _Layer:
         options = self._options(training, weights)
         parameters = {"gamma": self.layer.gamma, "beta": self.layer.beta}
         parameters = {name: value for name, value in parameters.items() if value is not None}
-        found: dict[str, Any] = _DIFFERENTIATE[_BACKEND](self.layer, parameters, x, cotangent, options)
+        if _BACKEND == "jax":
+            found = _with_jax(self.layer, parameters, x, cotangent, options, compiled=self.compiled)
+        else:
+            found = _DIFFERENTIATE[_BACKEND](self.layer, parameters, x, cotangent, options)
         return {
             name: np.asarray(keras.ops.convert_to_numpy(value)) for name, value in found.items() if value is not None
         }
 
 
-def _with_jax(layer: Any, parameters: dict[str, Any], x: Array, cotangent: Array, options: Any) -> dict[str, Any]:
+def _with_jax(
+    layer: Any, parameters: dict[str, Any], x: Array, cotangent: Array, options: Any, *, compiled: bool
+) -> dict[str, Any]:
     import jax  # noqa: PLC0415 - not there with other backends
 
     frozen = [v.value for v in layer.non_trainable_variables]
     variables = layer.trainable_variables
 
-    @jax.jit
     def pulled(x: Any, values: Any, cotangent: Any) -> Any:
         def called(x: Any, values: Any) -> Any:
             return layer.stateless_call(values, frozen, x, **options)[0]
 
         return jax.vjp(called, x, values)[1](cotangent)
 
-    by_x, by_values = pulled(
+    by_x, by_values = (jax.jit(pulled) if compiled else pulled)(
         keras.ops.convert_to_tensor(x), [v.value for v in variables], keras.ops.convert_to_tensor(cotangent)
     )
     found = {"x": by_x}
@@ -150,11 +157,11 @@ def _with_tensorflow(
     return dict(zip(given, found, strict=True))
 
 
-_DIFFERENTIATE = {"jax": _with_jax, "torch": _with_torch, "tensorflow": _with_tensorflow}
+_DIFFERENTIATE = {"torch": _with_torch, "tensorflow": _with_tensorflow}
 
 
 class Keras:
-    """``keras.layers.BatchNormalization``, eagerly."""
+    """``keras.layers.BatchNormalization``."""
 
     version = f"keras {keras.__version__}"
     algorithm = {
@@ -171,12 +178,13 @@ class Keras:
         "weights": (False, False, False, True),
         # Only TensorFlow's has float64; see the known failures.
         "dtype": ("float32", "float32", "float64") if _BACKEND == "tensorflow" else (*("float32",) * 7, "float64"),
-        # XLA compiles each operation for each shape.
-        "uneven": (True,) if _BACKEND != "jax" else (False, False, False, True),
+        **(_jax.CHOICES if _BACKEND == "jax" else {}),
     }
 
     def mend(self, options: dict[str, Any], random: np.random.Generator) -> None:
         """Give masks to the last axis only: they have the input's shape without it."""
+        if _BACKEND == "jax":
+            _jax.pooled(options, random)
         if options["renorm"] is False:
             options["renorm_clipping"] = options["renorm_momentum"] = "none"
         if options["axis"] != -1:
