@@ -18,6 +18,7 @@ from rich.console import Console
 from bnspec_conformance.report.document import keep, kept, put
 
 from .document import SECTION, made
+from .known import known
 from .originals import PLACES
 from .summary import arguments as by_argument
 from .summary import out_of_place, summary
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result = {
         "seed": options.seed,
         "count": options.count,
-        "originals": {name: summary(run) for name, run in runs.items()},
+        "originals": {name: summary(run, known(name)) for name, run in runs.items()},
         "arguments": by_argument(runs),
     }
     for name, each in result["originals"].items():

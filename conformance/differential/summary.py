@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .arguments import ARGUMENTS
+from .judge import Verdict
+from .known import explanation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from .known import Known
 
 __all__ = ["arguments", "out_of_place", "summary"]
 
@@ -31,13 +36,24 @@ def _case(result: Mapping[str, Any], side: Mapping[str, Any], who: str) -> dict[
     return {"who": who, **{name: result[name] for name in kept}, **{k: side[k] for k in ("ratios", "errors", "raised")}}
 
 
-def summary(run: Mapping[str, Any]) -> dict[str, Any]:
+def _known(failures: list[Known], result: Mapping[str, Any]) -> str:
+    """Name the known failures that explain what an original did; empty if it agrees, and if none does."""
+    side = result["original"]
+    if side["agrees"]:
+        return ""
+    ratios, errors = ({k: inf if v is None else v for k, v in side[kind].items()} for kind in ("ratios", "errors"))
+    return explanation(failures, result["options"], Verdict(ratios, errors, side["silent"], side["raised"]))
+
+
+def summary(run: Mapping[str, Any], failures: list[Known]) -> dict[str, Any]:
     """Sum up what a worker found.
 
     Parameters
     ----------
     run : mapping
         As ``differential.worker`` writes it.
+    failures : list of Known
+        Those of the original.
 
     Returns
     -------
@@ -46,13 +62,14 @@ def summary(run: Mapping[str, Any]) -> dict[str, Any]:
     """
     results = run["results"]
     agree = [each for each in results if each["original"]["agrees"]]
-    listed = [each for each in results if each["original"]["known"]]
-    missed = [each for each in results if not each["original"]["agrees"] and not each["original"]["known"]]
+    names = [_known(failures, each) for each in results]
+    explained = [name.split(" and ") for name in names if name]
+    missed = [each for each, name in zip(results, names, strict=True) if not each["original"]["agrees"] and not name]
     ours = [(each, name, side) for each in results for name, side in each["ours"].items() if "missing" not in side]
     wrong = [_case(each, side, f"bnspec on {name}") for each, name, side in ours if not side["agrees"]]
     probes = []
     for probe in run["probes"]:
-        count = sum(probe["name"] in each["original"]["known"].split(" and ") for each in listed)
+        count = sum(probe["name"] in each for each in explained)
         beyond = {k: v for k, v in probe["ratios"].items() if v is None or v > 1.0}
         figures = {k: probe["errors"].get(k) for k in beyond}
         kept = {k: probe[k] for k in ("name", "what", "reference", "version", "appears", "raised")}
@@ -64,7 +81,7 @@ def summary(run: Mapping[str, Any]) -> dict[str, Any]:
         "configurations": len(results),
         "agree": len(agree),
         "silent": sum(each["original"]["silent"] for each in agree),
-        "known": len(listed),
+        "known": len(explained),
         "missed": [_case(each, each["original"], "original") for each in missed][:_LISTED],
         "missed_count": len(missed),
         "ours": {name: sum(n == name for _, n, _ in ours) for name in sorted({n for _, n, _ in ours})},

@@ -170,8 +170,9 @@ def test_a_known_failure_explains_nothing_else():
     assert listed.forced == {"data": "empty", "weights": False, "momentum": "drawn"}
 
 
-def run(agrees=True, name="", appears=True):
-    side = {"agrees": agrees, "ratios": {"y": 0.5 if agrees else None}, "errors": {}, "silent": False, "raised": ""}
+def run(agrees=True, quantity="y", appears=True):
+    ratios = {quantity: 0.5 if agrees else None}
+    side = {"agrees": agrees, "ratios": ratios, "errors": {}, "silent": False, "raised": ""}
     mine = {**side, "agrees": True, "ratios": {"y": 0.25}}
     found = drawn(5)
     each = {
@@ -183,7 +184,7 @@ def run(agrees=True, name="", appears=True):
         "take": 0.1,
         "mean": 0.0,
         "deviation": 1.0,
-        "original": {**side, "known": name},
+        "original": side,
         "ours": {"numpy": mine},
     }
     probe = {"name": "one", "what": "", "reference": "", "version": "1", "appears": appears, **side}
@@ -192,13 +193,14 @@ def run(agrees=True, name="", appears=True):
 
 def red(**fields):
     runs = {"torch": run(**fields)}
-    return out_of_place({"originals": {k: summary(v) for k, v in runs.items()}, "arguments": arguments(runs)})
+    listed = [entry(when={"data": "usual"}, quantities=("y",))]
+    return out_of_place({"originals": {k: summary(v, listed) for k, v in runs.items()}, "arguments": arguments(runs)})
 
 
 def test_a_run_is_red_for_what_is_not_listed_and_for_what_is_gone():
     assert red() == []
-    assert red(agrees=False, name="one") == []
-    assert red(agrees=False) == ["torch: 1 failures are not in the list"]
+    assert red(agrees=False) == []
+    assert red(agrees=False, quantity="dx") == ["torch: 1 failures are not in the list"]
     assert red(appears=False) == ["torch: the known failure one does not appear"]
 
 
@@ -206,7 +208,7 @@ def test_a_run_is_red_where_the_definition_misses_its_bound_and_where_the_releas
     found = run()
     found["version"] = "2"
     found["results"][0]["ours"]["numpy"] |= {"agrees": False, "ratios": {"y": 3.0}}
-    kept_of = {"originals": {"torch": summary(found)}, "arguments": {}}
+    kept_of = {"originals": {"torch": summary(found, [])}, "arguments": {}}
     assert out_of_place(kept_of) == [
         "torch: bnspec misses its bound 1 times",
         "torch: one was found in 1, not in 2",
