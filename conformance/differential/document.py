@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from bnspec_conformance.report.document import section, table
 
+from .originals import PLACES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -120,6 +122,9 @@ def made(result: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> st
         "Draws in which the argument is not its default. The last columns are the worst errors as fractions of their "
         "bounds, of bnspec on all these backends, and of the originals where no known failure is in the way."
     )
+    missing = [name for name in PLACES if name not in result["originals"]]
+    if missing:
+        counted += f" **Not run yet: {', '.join(missing)}.**"
     parts = [counted, _counts(result), "### Known failures", _known(result)]
     parts += ["### Arguments", explained, _arguments(result, more or {})]
     return section(SECTION, _COMMAND, parts)
