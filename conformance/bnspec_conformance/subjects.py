@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["backend_subject", "implementation_subject", "present_backends"]
 
-# What laws that depend little on conventions are tried under comes first; together they have every value of every field.
+# First what laws that depend little on conventions are tried under; together they have every value of every field.
 _OFFERED = (
     conventions.KERAS,
     conventions.TORCH,
