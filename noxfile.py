@@ -7,6 +7,7 @@ and pip, not uv: uv would take PyTorch's GPU build where pip finds a CPU build.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 import tomllib
@@ -24,6 +25,8 @@ CONSTRAINTS = ROOT / "constraints.txt"
 # Everything that runs without a GPU, with the smaller build of TensorFlow where there is one.
 EXTRAS = "torch,jax,dask,strict,half,conformance"
 TENSORFLOW = "tensorflow-cpu" if sys.platform == "linux" else "tensorflow"
+# Releases that cannot share an environment with the others.
+APART = ("mlx", "paddle", "tinygrad")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 
 
@@ -98,6 +101,16 @@ def modes(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False)
+def digits(session: nox.Session) -> None:
+    """Train the same network on every framework, and draw the losses; the page is docs/training.md."""
+    python = shared(session)
+    install = [python, "-m", "pip", "install", "--quiet", "--constraint", str(CONSTRAINTS), "--group", "docs"]
+    session.run(*install, external=True)
+    write = ["--docs", "docs"]
+    session.run(python, "-m", "bnspec_conformance.digits", *write, *session.posargs, env=QUIET, external=True)
+
+
+@nox.session(venv_backend="none", default=False)
 def array_api(session: nox.Session) -> None:
     """Hold the namespaces to array-api-tests, whose checkout is given: nox -s array_api -- PATH."""
     python = shared(session)
@@ -122,6 +135,28 @@ def wheel(session: nox.Session) -> None:
     session.chdir(out)
     suite = ["python", "-I", "-m", "pytest", "--pyargs", "bnspec_conformance", "-p", "no:cacheprovider"]
     session.run(*suite, "--bn-backend", "numpy", "--bn-backend", "array-api-strict", *session.posargs)
+
+
+@nox.parametrize("peers", ["shared", *APART])
+@nox.session(default=False)
+def conventions(session: nox.Session, peers: str) -> None:
+    """Run released layers against their conventions; with ``-- record``, keep what is seen and write the page."""
+    if peers == "shared":
+        session.install("--constraint", str(CONSTRAINTS), "--group", "peers", ".[torch,jax,conformance]", TENSORFLOW)
+    else:
+        session.install("--group", f"peers-{peers}", ".[conformance]")
+    folder = "conformance/meta_tests/released"
+    apart = {name: f"{folder}/test_{name}.py" for name in APART}
+    files = [folder, *(f"--ignore={file}" for file in apart.values())] if peers == "shared" else [apart[peers]]
+    env = QUIET | {"BNSPEC_PEERS": "required", "BNSPEC_RECORD": "1" if session.posargs == ["record"] else ""}
+    if peers == "tinygrad":
+        clang = Path(session.create_tmp()).resolve() / "clang"
+        clang.write_text(f'#!/bin/sh\nexec {session.bin}/python -m ziglang clang "$@"\n', encoding="utf-8")
+        clang.chmod(0o755)
+        env |= {"DEV": "CPU", "PATH": f"{clang.parent}{os.pathsep}{os.environ['PATH']}"}
+    session.run("python", "-m", "pytest", *files, env=env)
+    if session.posargs == ["record"]:
+        session.run("python", "-m", "bnspec_conformance.report.conventions")
 
 
 @nox.session(python=["3.11", "3.12", "3.13"], default=False)

@@ -2,15 +2,18 @@
 
 from importlib import metadata
 
-from bnspec import conventions
+from bnspec import conventions, layers
 from bnspec.batchnorm import (
+    Accumulators,
     BatchNorm,
+    Converted,
     Gradients,
     Moments,
     Params,
     Renorm,
     State,
     batch_normalization,
+    convert,
     moments,
     weighted_moments,
 )
@@ -19,7 +22,9 @@ from bnspec.registry import backend
 __version__ = metadata.version("bnspec")
 
 __all__ = [
+    "Accumulators",
     "BatchNorm",
+    "Converted",
     "Gradients",
     "Moments",
     "Params",
@@ -28,6 +33,8 @@ __all__ = [
     "backend",
     "batch_normalization",
     "conventions",
+    "convert",
+    "layers",
     "moments",
     "weighted_moments",
 ]

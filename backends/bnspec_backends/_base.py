@@ -84,6 +84,22 @@ class Backend(Beyond):
     def owns(self, array: Any) -> bool:
         """Tell whether an object is an array of this framework on this backend's device."""
 
+    def is_concrete(self, array: Any) -> bool:
+        """Tell whether an array has values now.
+
+        Parameters
+        ----------
+        array : array
+            An array of the framework.
+
+        Returns
+        -------
+        bool
+            False where it stands for an array that a compiler or a transformation traces, as far as the framework
+            says so.
+        """
+        return True
+
     def require_dense(self, name: str, array: Any) -> None:
         """Refuse what the framework counts as an array and is none, such as a sparse one.
 

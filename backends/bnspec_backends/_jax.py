@@ -49,6 +49,9 @@ class Jax(Backend):
     def owns(self, array: Any) -> bool:
         return isinstance(array, jax.Array) and array.devices() == {self.device}
 
+    def is_concrete(self, array: Any) -> bool:
+        return not isinstance(array, jax.core.Tracer)
+
     def gaps(self) -> Mapping[str, str]:
         return {} if self.at == "x64" else {"float64": "JAX without x64 has no float64; see jax:x64"}
 

@@ -45,6 +45,9 @@ class TensorFlow(Backend):
     def require_dense(self, name: str, array: Any) -> None:
         require_dense(name, array)
 
+    def is_concrete(self, array: Any) -> bool:
+        return not tf.is_symbolic_tensor(array)
+
     def owns(self, array: Any) -> bool:
         return isinstance(array, tf.Tensor)
 

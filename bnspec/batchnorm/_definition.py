@@ -224,8 +224,9 @@ class BatchNorm:
             averages. An array decides when the call runs, so that one compiled function serves both.
         weights : array, real floating, optional
             Non-negative frequency weights of x's rank, broadcastable to S. In training the statistics are those of
-            each element repeated so many times: 0 deletes it, NaN included, and fractions count as fractions. In
-            evaluation they change nothing.
+            each element repeated so many times: 0 deletes it, NaN included, and fractions count as fractions. A
+            negative one makes the output of its channel NaN, which keeps its averages. In evaluation they change
+            nothing.
         adjustment : pair of arrays, real floating, optional
             Scale and bias, each broadcastable to S, that follow normalization and come before gamma and beta. In
             evaluation they change nothing.
@@ -354,19 +355,25 @@ class BatchNorm:
             if None in shape_of(cotangent):
                 wide_cotangent = xp.reshape(wide_cotangent, layout.shape)  # what does not fit fails when the call runs
             wide_cotangent = ghosts.grouped(wide_cotangent, xp)
-            found = evaluation_pullback(wide_cotangent, point, xp)
-            if point.chain is not None:
-                trained = training_pullback(wide_cotangent, point, point.chain, xp)
-                found = found._replace(weights=None if weights is None else xp.zeros_like(trained.weights))
-                found = Gradients(*(selected(chosen, a, b, xp) for a, b in zip(trained, found, strict=True)))
-            elif weights is not None:
-                found = found._replace(weights=xp.zeros(layout.shape, dtype=dtype, device=device_of(x)))
+            found = self._differentiated(wide_cotangent, point, weights is not None, chosen, xp)
             found = found._replace(x=ghosts.joined(found.x, xp))
             if weights is not None:
                 found = found._replace(weights=gathered(ghosts.joined(found.weights, xp), weights, xp))
             return _fit(found, {**arrays, "weights": weights}, xp)
 
         return y, state, pullback
+
+    def _differentiated(self, cotangent: Any, point: Point, weighted: bool, chosen: Any, xp: Any) -> Gradients:
+        """Differentiate in the mode, or in both where `chosen` decides; each element has a gradient of its weight."""
+        if point.chain is not None and chosen is None:
+            return training_pullback(cotangent, point, point.chain, xp)
+        found = evaluation_pullback(cotangent, point, xp)
+        if weighted:
+            found = found._replace(weights=xp.zeros_like(cotangent))
+        if point.chain is None:
+            return found
+        trained = training_pullback(cotangent, point, point.chain, xp)
+        return Gradients(*(selected(chosen, new, old, xp) for new, old in zip(trained, found, strict=True)))
 
     def _output_dtype(self, x: Any, state: State, dtype: Any) -> Any:
         """Return the dtype of the output, of three that are there: the input's, the state's, or the computation's."""

@@ -66,8 +66,8 @@ class Moments(NamedTuple):
         axes : int or sequence of int
             The axes that are averaged over.
         weights : array, real floating, optional
-            Non-negative frequency weights, of x's rank and broadcastable to S. A weight of zero deletes the
-            element, NaN included.
+            Frequency weights, of x's rank and broadcastable to S. A weight of zero deletes the element, NaN included;
+            a negative one makes its channel NaN.
 
         Returns
         -------
@@ -101,7 +101,10 @@ class Moments(NamedTuple):
             frequencies, divisor = None, as_divisor(count, dtype, xp)
         else:
             require_weights(shape_of(weights), shape_of(x))
-            frequencies = to_rows(xp.broadcast_to(xp.astype(weights, dtype), shape), reduced, xp)
+            counted = xp.astype(weights, dtype)
+            # A negative frequency has no meaning: what it enters must not look as if it had one.
+            counted = xp.where(counted < 0, xp.full_like(counted, float("nan")), counted)
+            frequencies = to_rows(xp.broadcast_to(counted, shape), reduced, xp)
             deleted = frequencies == 0
             rows = _without(rows, deleted, xp)
             weight = blocked_sum(frequencies, xp)

@@ -199,6 +199,6 @@ def evaluation_pullback(cotangent: Any, point: Point, xp: Any) -> Gradients:
     dx = A dy, dmean = -A sum(dy), and dvariance = -A sum(dy x') / (2 sqrt(variance + epsilon)).
     """
     adjusted, plain, product, gamma, beta = point.sums(cotangent, xp)
-    mean = -(point.slope * plain)
-    variance = point.slope * point.inverse * product * -0.5
+    mean = point.layout.gathered(-(point.slope * plain), xp)
+    variance = point.layout.gathered(point.slope * point.inverse * product * -0.5, xp)
     return Gradients(adjusted * point.slope, gamma, beta, mean, variance)

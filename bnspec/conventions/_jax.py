@@ -67,8 +67,7 @@ EQUINOX = Convention(
 )
 """``equinox.nn.BatchNorm`` with ``mode="ema"``, the default; its axis 0 is that of one example, without the batch.
 
-The release's state before the first batch is uninitialized memory. On an empty batch it writes NaN into the state, and
-in half precision it raises.
+On an empty batch the release writes NaN into the state, and it refuses half precision.
 """
 
 EQUINOX_BATCH = replace(

@@ -154,7 +154,7 @@ CAFFE = Convention(
     running_variance="bessel",
     one_element="update",
     empty_batch="keep",
-    source="BVLC Caffe 1.0, src/caffe/layers/batch_norm_layer.cpp",
+    source="BVLC Caffe 1.0, src/caffe/layers/batch_norm_layer.cpp and src/caffe/proto/caffe.proto",
     average="debiased",
     initial_variance=0.0,
 )

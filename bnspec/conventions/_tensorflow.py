@@ -25,7 +25,8 @@ TF_LAYERS = Convention(
 )
 """``tf.layers.batch_normalization`` as its documentation has it: the population's variance at every rank.
 
-The release does so with ``fused=False`` only. It writes NaN into the state on an empty batch.
+The release does so with ``fused=False`` only. With ``trainable=False`` it stops the running averages too, as their
+updates are no longer collected, and on an empty batch it writes NaN into the state.
 """
 
 TF_FUSED = replace(
@@ -36,7 +37,8 @@ TF_FUSED = replace(
 )
 """``tf.layers.batch_normalization`` where it takes the fused kernel, on inputs of rank 4 and 5.
 
-The release ignores a mask there, with no more than a warning, and does not take the kernel with ghost batches.
+The release ignores a mask there, with no more than a warning, and does not take the kernel with ghost batches. With
+``trainable=False`` it stops the running averages too, and on an empty batch it writes NaN into the state.
 """
 
 TF_KERAS = replace(
@@ -60,7 +62,8 @@ TF_KERAS_FUSED = replace(
 )
 """``tf_keras.layers.BatchNormalization`` where it takes the fused kernel, on inputs of rank 4 and 5.
 
-The release ignores a mask there, and takes the kernel neither with ghost batches nor in synchronization.
+The release ignores a mask there, and takes the kernel neither with ghost batches nor in synchronization. On an empty
+batch it writes NaN into the state.
 """
 
 TF_SLIM = Convention(
@@ -86,8 +89,13 @@ TFP = replace(
     TF_KERAS,
     name="TFP",
     source="tensorflow_probability 0.25.0, tensorflow_probability/python/bijectors/batch_normalization.py",
+    mask="none",
+    ghost_grouping="contiguous",
+    ghost_update="merged",
+    sync="none",
 )
 """``tfp.bijectors.BatchNormalization`` with the layer that it makes: ``inverse`` is what normalizes.
 
-On rank 4 the release's layer takes the fused kernel, as ``TF_KERAS_FUSED``, while its log-determinant does not.
+It refuses a layer with ghost batches. On rank 4 the release's layer takes the fused kernel, as ``TF_KERAS_FUSED``,
+while its log-determinant does not. On an empty batch it writes NaN into the state.
 """

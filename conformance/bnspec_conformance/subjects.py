@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["backend_subject", "implementation_subject", "present_backends"]
 
-# First what laws that depend little on conventions are tried under; together they have every value of every field.
+# What laws that depend little on conventions are tried under comes first; together they have every value that changes
+# a number.
 _OFFERED = (
     conventions.KERAS,
     conventions.TORCH,
@@ -32,6 +33,9 @@ _OFFERED = (
     replace(conventions.TF_SLIM, name="TF_SLIM-zero-debias", average="debiased_mean"),
     replace(conventions.NFLOWS, name="NFLOWS-running", statistics="running"),
 )
+
+# A mode compiles every call: what a convention changes there is the path through the definition.
+_IN_MODES = (conventions.KERAS, conventions.TORCH, conventions.TF_LAYERS, conventions.EQUINOX)
 
 # The report's rows in the order in which people think of them; others follow by name.
 _ORDER = ("numpy", "array-api-strict", "torch", "jax", "tensorflow")
@@ -60,7 +64,8 @@ def backend_subject(name: str, mode: str = "") -> Subject:
     if mode and mode.removesuffix(OUTSIDE) not in backend.modes():
         raise ValueError(message(f"{name} must have the mode", nearest(mode, backend.modes()), mode=mode))
     shown = f"{backend.name} [{mode}]" if mode else backend.name
-    return Subject(shown, tuple(DefinitionAdapter(backend, value, mode) for value in _OFFERED), DEFINITION)
+    offered = _IN_MODES if mode else _OFFERED
+    return Subject(shown, tuple(DefinitionAdapter(backend, value, mode) for value in offered), DEFINITION)
 
 
 def implementation_subject(path: str) -> Subject:

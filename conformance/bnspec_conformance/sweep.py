@@ -116,7 +116,7 @@ def ratios(adapter: Adapter, case: Case, grade: Grade, *, compiled: bool = False
     if not compiled:
         given = case.training[0].copy(), case.cotangent.copy()
         gradients = case.build(adapter).gradients(*given, True)  # type: ignore[attr-defined]
-        expected = expectation.gradients(case, True, grade)
+        expected = expectation.gradients(case, adapter.convention, True, grade)
         found |= {f"d{name}": (gradients[name], expected[name]) for name in ("x", "gamma", "beta")}
     return {name: _ratio(seen, expected) for name, (seen, expected) in found.items()}
 

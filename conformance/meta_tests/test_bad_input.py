@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bnspec
-from bnspec.conventions import KERAS, TORCH
+from bnspec.conventions import EQUINOX, KERAS, TORCH
 
 X = np.random.default_rng(3).normal(2.0, 3.0, (4, 3)).astype(np.float32)
 
@@ -252,3 +252,98 @@ def test_a_call_that_raises_changes_nothing():
             with pytest.raises((TypeError, ValueError)):
                 spec.apply(params, state, x, training=True)
         assert [np.asarray(value).tobytes() for value in given] == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "text"),
+    [
+        ({"virtual_batch_size": 0}, ValueError, r"virtual_batch_size must be positive\. Got virtual_batch_size=0\."),
+        ({"virtual_batch_size": 2.0}, TypeError, r"virtual_batch_size must be an integer or None"),
+        ({"renorm": True}, TypeError, r"renorm must be a bnspec\.Renorm or None\. Got renorm=True\."),
+        (
+            {"convention": EQUINOX, "renorm": bnspec.Renorm()},
+            ValueError,
+            r"renorm must be None where the running averages normalize.*convention='EQUINOX'",
+        ),
+        (
+            {"convention": replace(KERAS, ghost_update="each"), "renorm": bnspec.Renorm(), "virtual_batch_size": 2},
+            ValueError,
+            r"or each ghost batch updates them",
+        ),
+        ({"convention": EQUINOX, "virtual_batch_size": 2}, ValueError, r"virtual_batch_size must be None where"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(settings, kind, text):
+    with pytest.raises(kind, match=text):
+        bnspec.BatchNorm(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "text"),
+    [
+        ({"rmin": 1.2, "rmax": 1.1}, ValueError, r"0 <= rmin <= rmax must hold\. Got rmin=1\.2, rmax=1\.1\."),
+        ({"rmin": -0.1}, ValueError, r"0 <= rmin <= rmax must hold"),
+        ({"dmax": -1.0}, ValueError, r"dmax must not be negative\. Got dmax=-1\.0\."),
+        ({"dmax": float("nan")}, ValueError, r"dmax must not be negative"),
+        ({"momentum": 1.5}, ValueError, r"momentum of renormalization must be in \[0, 1\]\. Got momentum=1\.5\."),
+        ({"rmax": "3"}, TypeError, r"rmax must be a real number\. Got rmax='3'\."),
+        ({"momentum": None}, TypeError, r"momentum must be a real number"),
+    ],
+)
+def test_limits_of_renormalization_are_checked(settings, kind, text):
+    with pytest.raises(kind, match=text):
+        bnspec.Renorm(**settings)
+
+
+X6 = np.zeros((6, 3))
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "kind", "text"),
+    [
+        (
+            {"virtual_batch_size": 4},
+            {},
+            ValueError,
+            r"must divide the number of samples.*samples=6, virtual",
+        ),
+        ({"virtual_batch_size": 2, "axis": 0}, {}, ValueError, r"axis must not contain 0 with virtual_batch_size"),
+        (
+            {"virtual_batch_size": 2},
+            {"adjustment": (np.ones(3), np.ones(3))},
+            ValueError,
+            r"adjustment must be None with virtual_batch_size",
+        ),
+        ({}, {"adjustment": np.ones((2, 3))}, TypeError, r"adjustment must be a pair of arrays, scale and bias"),
+        ({}, {"adjustment": (np.ones(3), None)}, TypeError, r"adjustment must be a pair of arrays"),
+        (
+            {},
+            {"adjustment": (np.ones(4), np.ones(3))},
+            ValueError,
+            r"must broadcast to x\. Got x=\(6, 3\), adjustment=",
+        ),
+        ({}, {"adjustment": (np.ones((1, 6, 3)), np.ones(3))}, ValueError, r"adjustment must broadcast to x"),
+        ({}, {"adjustment": (1.0, 0.0)}, TypeError, r"the scale of adjustment"),
+        (
+            {},
+            {"adjustment": (np.ones(3, int), np.ones(3))},
+            TypeError,
+            r"adjustment must be real floating",
+        ),
+    ],
+)
+def test_parts_of_a_call_are_checked(settings, options, kind, text):
+    spec = bnspec.BatchNorm(**settings)
+    params, state = spec.init((6, 3), like=X6)
+    with pytest.raises(kind, match=text):
+        spec.apply(params, state, X6, training=True, **options)
+
+
+def test_the_state_of_renormalization_is_required_and_refused():
+    plain, renorm = bnspec.BatchNorm(), bnspec.BatchNorm(renorm=bnspec.Renorm())
+    params, state = plain.init((6, 3), like=X6)
+    with pytest.raises(ValueError, match=r"moving_stddev must be an array with renorm=Renorm\(.*that init"):
+        renorm.apply(params, state, X6, training=True)
+    _, more = renorm.init((6, 3), like=X6)
+    with pytest.raises(ValueError, match=r"moving_stddev must be None with renorm=None"):
+        plain.apply(params, more, X6, training=True)

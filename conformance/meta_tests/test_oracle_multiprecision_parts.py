@@ -120,6 +120,15 @@ def test_renormalization_by_hand():
     assert_all_same(after.state[3:], step.state[3:], x)
 
 
+def test_renormalization_has_two_estimators():
+    # The population's variance 3 enters the average that r is relative to, Bessel's 4 what evaluation normalizes by.
+    start = {"moving_stddev": np.ones(1), "renorm_mean": np.zeros(1), "renorm_stddev": np.ones(1)}
+    run = {**ONE, "epsilon": 1.0, "momentum": 1.0, "convention": TORCH, "renorm": Renorm(momentum=1.0), **start}
+    (step,) = trajectory([(column(0, 4), True, column(1, 3))], **run)
+    assert_all_same((step.state.renorm_stddev, step.state.moving_variance), ([2], [4]))
+    assert_same(step.state.moving_stddev, [mpmath.sqrt(5)])
+
+
 def test_averages_of_renormalization_start_where_the_variance_does():
     run = {**RUN, "moving_variance": np.asarray([4.0, 0.25]), "renorm": Renorm()}
     start = {"moving_stddev": np.asarray([2.0, 0.5]), "renorm_mean": np.zeros(2)}

@@ -117,7 +117,7 @@ def test_a_framework_differentiates_by_the_weights(backend, case):
 
         given = (backend.asarray(case.training[-1]), backend.asarray(case.weights[-1]))
         _, gradients = backend.value_and_grad(forward)(given)
-        expected, checks = expectation.gradients(case, True, DEFINITION, chained=True), Checks()
+        expected, checks = expectation.gradients(case, KERAS, True, DEFINITION, chained=True), Checks()
         for name, seen, dtype in zip(("x", "weights"), gradients, (case.dtype, case.parameter_dtype), strict=True):
             checks.close(name, receive(backend, seen), *expected[name], dtype)
 
@@ -138,3 +138,15 @@ def test_what_is_no_weight_is_refused(weights, error, shown, training):
     params, state = spec.init(X.shape, like=X)
     with pytest.raises(error, match=shown):
         spec.apply(params, state, X, training=training, weights=weights)
+
+
+def test_a_negative_weight_shows_and_spoils_no_average():
+    x, weights = np.asarray([[1.0, 2.0], [3.0, 5.0], [4.0, 9.0]]), np.asarray([[1.0, 1.0], [-0.5, 1.0], [1.0, 1.0]])
+    spec = bnspec.BatchNorm()
+    params, state = spec.init(x.shape, like=x)
+    y, after = spec.apply(params, state, x, training=True, weights=weights)
+    assert np.isnan(y[:, 0]).all()
+    assert np.isfinite(y[:, 1]).all()
+    assert after.moving_mean[0] == 0.0
+    assert after.moving_variance[0] == 1.0
+    assert after.moving_mean[1] != 0.0

@@ -20,9 +20,19 @@ from ._beyond import (
 )
 from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grade, accumulated, accuracy_goal, rounded
 from ._forward import normalized, running
-from ._functions import function_goal, function_gradient, relative_to_one
+from ._functions import function_goal, function_gradient, relative_to_one, second_derivative_goal
 from ._gradients import GradientErrors, evaluation_gradients, second_derivative, summed, training_gradients
-from ._parts import Uncertain, averaged, correction, merged, parameter_gradients, root, squared, transformed
+from ._parts import (
+    Uncertain,
+    averaged,
+    correction,
+    merged,
+    parameter_gradients,
+    root,
+    squared,
+    training_run,
+    transformed,
+)
 from ._statistics import Statistics, batch_statistics, exact_statistics, weighted_statistics
 
 __all__ = [
@@ -58,9 +68,11 @@ __all__ = [
     "rounded",
     "running",
     "second_derivative",
+    "second_derivative_goal",
     "squared",
     "summed",
     "training_gradients",
+    "training_run",
     "transformed",
     "triangular_residual",
     "weighted_statistics",

@@ -15,7 +15,7 @@ from ._formats import FORMATS, accumulated
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["function_goal", "function_gradient", "relative_to_one"]
+__all__ = ["function_goal", "function_gradient", "relative_to_one", "second_derivative_goal"]
 
 _GOAL = 4.0
 # TensorFlow's kernel is a rational function: measured 4.5 in float32 and 5.4 in float64.
@@ -54,3 +54,20 @@ def function_gradient(estimate: NDArray[np.float64], size: float) -> NDArray[np.
     which none is larger, each from a kernel that is off by a few units in the last place.
     """
     return 2.0 * np.asarray(estimate) + accumulated(32.0, FORMATS["float64"].roundoff) * size
+
+
+def second_derivative_goal(size: float) -> float:
+    """Return how far a float64 Hessian-vector product of a small batch may be from one by exact differences.
+
+    Parameters
+    ----------
+    size : float
+        The largest element of the product.
+
+    Returns
+    -------
+    float
+        2^12 roundings of that element. The bound that is proven is that of the law; this goal holds for all
+        arguments together, and what it is to see, a path that is cut, is off by percents.
+    """
+    return accumulated(4096.0, FORMATS["float64"].roundoff) * size

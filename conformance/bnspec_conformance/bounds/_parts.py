@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["Uncertain", "averaged", "correction", "merged", "parameter_gradients", "root", "squared", "transformed"]
+__all__ = [
+    "Uncertain",
+    "averaged",
+    "correction",
+    "merged",
+    "parameter_gradients",
+    "root",
+    "squared",
+    "training_run",
+    "transformed",
+]
 
 
 class Uncertain(NamedTuple):
@@ -266,3 +276,27 @@ def parameter_gradients(
         size = np.abs(part.value)
         gamma = gamma + (size + part.error) * (np.abs(factor.value) + factor.error) - size * np.abs(factor.value)
     return gamma + form.tiny, h * plain[1] + plain[0].error + form.tiny
+
+
+def training_run(sensitivity: float, form: Format) -> float:
+    """Bound how far a training run may end from the same run in exact arithmetic.
+
+    Parameters
+    ----------
+    sensitivity : float
+        The largest distance at the end, over a few runs in which every parameter and every gradient is perturbed at
+        every step, for perturbations of relative size 1.
+    form : Format
+        What the run computes in.
+
+    Returns
+    -------
+    float
+
+    Notes
+    -----
+    The rounding errors of a step are perturbations of its parameters and gradients; 32 roundings are allowed for each.
+    Unlike the bounds of a single call, this is measured and no proof. It tells a wrong estimator, or a derivative that
+    is cut, from rounding by a factor of thousands in float32.
+    """
+    return accumulated(32, form.roundoff) * sensitivity
