@@ -117,7 +117,7 @@ def test_what_is_no_state_and_no_params():
     with pytest.raises(TypeError, match=r"params must be a bnspec\.Params of gamma, beta\. Got type='builtins\.dict'"):
         spec.apply(params._asdict(), state, X, training=True)
     with pytest.raises(
-        TypeError, match=r"state must be a bnspec\.State of moving_mean, moving_variance, num_batches\."
+        TypeError, match=r"state must be a bnspec\.State of moving_mean, moving_variance, num_batches, moving_stddev"
     ):
         spec.apply(params, tuple(state), X, training=True)
     for count in (np.zeros(3, np.int32), np.float32(0)):
