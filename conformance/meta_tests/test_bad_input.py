@@ -176,10 +176,10 @@ def test_arrays_of_two_devices():
         spec.apply(params, state, x, training=True)
 
 
-@pytest.mark.parametrize("training", [None, 1, "yes", np.asarray([True])])
+@pytest.mark.parametrize("training", [None, 1, "yes", np.asarray([True]), np.asarray(1)])
 def test_training_is_a_bool(training):
     spec, params, state = made()
-    with pytest.raises(TypeError, match=r"training must be a bool\. Got training="):
+    with pytest.raises(TypeError, match=r"training must be a bool, or a boolean array of shape \(\)\. Got training="):
         spec.apply(params, state, X, training=training)
 
 
