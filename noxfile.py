@@ -94,6 +94,14 @@ def functions(session: nox.Session) -> None:
     session.run(shared(session), "-m", "bnspec_conformance.functions", *session.posargs, env=QUIET, external=True)
 
 
+@nox.session(default=False)
+def differential(session: nox.Session) -> None:
+    """Compare with released libraries on random configurations; the tables are in docs/differential.md."""
+    install = ["--quiet", "--constraint", str(CONSTRAINTS), "--group", "peers"]
+    session.install(*install, "--editable", f".[{EXTRAS}]", TENSORFLOW)
+    session.run("python", "-m", "differential", *session.posargs, env={**QUIET, "PYTHONPATH": "conformance"})
+
+
 @nox.session(venv_backend="none", default=False)
 def modes(session: nox.Session) -> None:
     """Try every law on every case in every mode of TensorFlow; the table is in docs/backends.md."""

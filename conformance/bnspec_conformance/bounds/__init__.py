@@ -10,6 +10,7 @@ arrays; per-element arrays are rows of shape (N, C), per-channel arrays have sha
 
 from __future__ import annotations
 
+from ._algorithms import Algorithm, coarse_share, folded, may_be_negative, share_roundings, through_sums
 from ._beyond import (
     error_function,
     gaussian_slope,
@@ -41,6 +42,7 @@ __all__ = [
     "GRADES",
     "NAIVE",
     "TWO_PASS",
+    "Algorithm",
     "Format",
     "Grade",
     "GradientErrors",
@@ -50,15 +52,18 @@ __all__ = [
     "accuracy_goal",
     "averaged",
     "batch_statistics",
+    "coarse_share",
     "correction",
     "error_function",
     "evaluation_gradients",
     "exact_statistics",
+    "folded",
     "function_goal",
     "function_gradient",
     "gaussian_slope",
     "inverse_error_function",
     "log_gamma",
+    "may_be_negative",
     "merged",
     "normalized",
     "normals",
@@ -69,8 +74,10 @@ __all__ = [
     "running",
     "second_derivative",
     "second_derivative_goal",
+    "share_roundings",
     "squared",
     "summed",
+    "through_sums",
     "training_gradients",
     "training_run",
     "transformed",

@@ -62,14 +62,14 @@ class Grade:
         What the reports call it.
     additions : callable
         Maps N to h, such that a sum of N terms has the relative error g(h) in each term.
-    mean : {"split", "rounded", "perturbed"}
+    mean : {"split", "rounded", "perturbed", "one-pass"}
         Whether the mean is carried as hi + lo; or rounded once, with the variance taken around it; or is only
-        known to be that of perturbed data, like the variance.
+        known to be that of perturbed data, like the variance; or whether the variance is mean(x^2) - mean(x)^2.
     """
 
     name: str
     additions: Callable[[int], int]
-    mean: Literal["split", "rounded", "perturbed"]
+    mean: Literal["split", "rounded", "perturbed", "one-pass"]
 
 
 def _blocked(block: int) -> Callable[[int], int]:

@@ -109,7 +109,7 @@ def running(
     batch_error: NDArray[np.float64],
     share: float,
     form: Format,
-    roundings: int = 6,
+    roundings: float = 6,
 ) -> NDArray[np.float64]:
     """Bound (1 - share) old + share batch.
 
@@ -123,7 +123,7 @@ def running(
         The weight of the batch.
     form : Format
         The format of the state.
-    roundings : int
+    roundings : float
         6, or 20 where the share is a quotient of exponentials.
 
     Returns

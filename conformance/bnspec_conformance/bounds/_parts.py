@@ -37,14 +37,19 @@ class Uncertain(NamedTuple):
     error: Any
 
 
-def root(variance: Uncertain, epsilon: float, form: Format) -> Uncertain:
-    """Bound sqrt(variance + epsilon): epsilon, the sum and the root are rounded."""
+def root(variance: Uncertain, epsilon: float, form: Format, *, signed: bool = False) -> Uncertain:
+    """Bound sqrt(variance + epsilon): epsilon, the sum and the root are rounded.
+
+    Where a computed variance may be negative, which `signed` says, nothing is promised if the sum may be.
+    """
     u = form.roundoff
     s = variance.value + epsilon
     moved = variance.error + u * epsilon
     moved = moved + u * (s + moved)
     value = np.sqrt(s)
     error = np.maximum(np.sqrt(s + moved) - value, value - np.sqrt(np.maximum(s - moved, 0.0)))
+    if signed:
+        error = np.where(moved < s, error, np.inf)
     return Uncertain(value, error + 2.0 * u * (value + error) + form.tiny)
 
 

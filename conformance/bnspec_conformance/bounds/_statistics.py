@@ -108,6 +108,11 @@ def weighted_statistics(
     -----
     As :func:`batch_statistics`, with averages by weight. A product with a weight and the sum of the weights
     add h + 2 roundings; they are counted for plain sums too, where a library may multiply by 1 / N.
+
+    *One pass*, mean(x^2) - mean(x)^2. With g = g(h + 5), the mean has the error e <= g a and the mean of the squares
+    g q, q = mean(x^2). The square of the computed mean is off by 2 |m| e + e^2, and rounded; the difference is rounded.
+    A negative one that is set to 0 only comes closer to the variance. This error is of the size of the squared mean:
+    with |m| > sigma / sqrt(g), nothing is left of the variance.
     """
     u = form.roundoff
     h = grade.additions(len(rows))
@@ -117,6 +122,13 @@ def weighted_statistics(
     rows = np.where(weights > 0, rows, 0.0)
     sigma = np.sqrt(variance)
     magnitude = (share * np.abs(rows)).sum(axis=0)
+    if grade.mean == "one-pass":
+        g = accumulated(h + 5, u)
+        mean_error = g * magnitude
+        squared = (2.0 * np.abs(mean) + mean_error) * mean_error
+        parts = g * (share * rows * rows).sum(axis=0) + (1.0 + u) * squared + u * mean * mean
+        none = np.zeros_like(mean)
+        return Statistics(mean, variance, mean_error, (1.0 + u) * parts + u * variance + form.tiny, none)
     if grade.mean == "perturbed":
         g = accumulated(h + 4, u)
         rms = np.sqrt((share * rows * rows).sum(axis=0))

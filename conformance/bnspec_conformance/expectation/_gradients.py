@@ -59,6 +59,10 @@ def _evaluation(case: Case, grade: bounds.Grade, chained: bool) -> dict[str, Exp
     given = bounds.exact_statistics(mean, variance)
     rows, cotangent = to_rows(x, case.axis), to_rows(case.cotangent, case.axis)
     limit = bounds.evaluation_gradients(rows, cotangent, given, case.epsilon, gamma, grade, form, out, chained=chained)
+    if isinstance(grade, bounds.Algorithm):
+        ones = np.ones_like(rows)
+        _, by_sum = bounds.through_sums(rows, cotangent, ones, given, case.epsilon, gamma, grade, form)
+        limit = limit._replace(gamma=limit.gamma + by_sum)
     exact = exact._replace(weights=None)
     return _expected(case, exact, limit, from_rows(limit.x, x.shape, case.axis))
 
@@ -93,7 +97,7 @@ def _training(case: Case, convention: Convention, grade: bounds.Grade, chained: 
     normal, kind = normalizing(case, convention, parts, step), str(convention.normalizing_variance)
     options: dict[str, Any] = {}
     if running:
-        normal, kind, options = _moved_statistics(case, convention, step, entered, state)
+        normal, kind, options = _moved_statistics(case, convention, grade, step, entered, state)
     dy = case.cotangent.astype(np.float64)
     scale, bias = (1.0, 0.0) if adjustment is None else adjustment
     adjusted, biased = np.broadcast_to(dy * scale, x.shape), np.broadcast_to(dy * bias, x.shape)
@@ -117,6 +121,19 @@ def _training(case: Case, convention: Convention, grade: bounds.Grade, chained: 
         )
         for group, part, whole in zip(selected, normal, step.groups, strict=True)
     ]
+    if isinstance(grade, bounds.Algorithm):
+        for number, (group, part) in enumerate(zip(selected, normal, strict=True)):
+            by_x, by_sum = bounds.through_sums(
+                as_rows(x, group, case),
+                as_rows(adjusted, group, case),
+                as_rows(spread, group, case),
+                part,
+                case.epsilon,
+                np.abs(gamma) * (np.abs(r.value) + r.error),
+                grade,
+                form,
+            )
+            found[number] = found[number]._replace(x=found[number].x + by_x, gamma=found[number].gamma + by_sum)
     limit = found[0]
     if len(found) > 1 or correction is not None or adjustment is not None:
         cotangents = [as_rows(adjusted, group, case) for group in selected]
@@ -154,11 +171,16 @@ def _training(case: Case, convention: Convention, grade: bounds.Grade, chained: 
 
 
 def _moved_statistics(
-    case: Case, convention: Convention, step: oracle.Step, entered: bounds.Statistics, state: dict[str, Uncertain]
+    case: Case,
+    convention: Convention,
+    grade: bounds.Grade,
+    step: oracle.Step,
+    entered: bounds.Statistics,
+    state: dict[str, Uncertain],
 ) -> tuple[list[bounds.Statistics], str, dict[str, Any]]:
     """Bound the averages that the batch has moved and is normalized by, and say how it moved them."""
     form, _ = formats(case)
-    after = moved(case, convention, step, entered, state)
+    after = moved(case, convention, grade, step, entered, state)
     mean, variance = after["moving_mean"], after["moving_variance"]
     none = np.zeros_like(mean.error)
     normal = bounds.Statistics(mean.value, variance.value, mean.error, variance.error, none)

@@ -87,9 +87,9 @@ def trajectory(case: Case, convention: Convention, grade: bounds.Grade) -> tuple
             mean, variance = state["moving_mean"], state["moving_variance"]
             given = bounds.Statistics(mean.value, variance.value, mean.error, variance.error, np.zeros_like(mean.error))
             rows = as_rows(x, slice(None), case)
-            bound = joined(
-                [bounds.normalized(rows, given, case.epsilon, *affine(case), form, out)], x, [slice(None)], case
-            )
+            limit = bounds.normalized(rows, given, case.epsilon, *affine(case), form, out)
+            limit = limit + _folded(case, grade, rows, given, (_affine_step(case),), form)
+            bound = joined([limit], x, [slice(None)], case)
         exact = {name: part for name, part in step.state._asdict().items() if name in state}
         expected = {
             name: Expected(part, state[name].error.reshape(case.parameter_shape)) for name, part in exact.items()
@@ -209,9 +209,9 @@ def _trained(
     form, out = formats(case, convention)
     selected, parts = statistics(case, convention, grade, x, weights, step)
     entered = entering(case, convention, grade, x, weights, step, parts)
-    after = moved(case, convention, step, entered, state)
+    after = moved(case, convention, grade, step, entered, state)
     gamma, beta = affine(case)
-    last = [(Uncertain(gamma, 0.0), Uncertain(beta, 0.0))]
+    last = [_affine_step(case)]
     given = normalizing(case, convention, parts, step)
     if convention.statistics == "running":
         mean, variance = after["moving_mean"], after["moving_variance"]
@@ -226,20 +226,47 @@ def _trained(
         if case.renorm is not None:
             steps.insert(0, corrections(case, step, entered, state, convention))
         if len(steps) == 1:
-            found.append(bounds.normalized(rows, part, case.epsilon, gamma, beta, form, out))
+            limit = bounds.normalized(rows, part, case.epsilon, gamma, beta, form, out)
         else:
-            found.append(bounds.transformed(rows, part, case.epsilon, tuple(steps), form, out))
+            limit = bounds.transformed(rows, part, case.epsilon, tuple(steps), form, out)
+        found.append(limit + _folded(case, grade, rows, part, tuple(steps), form))
     return joined(found, x, selected, case), after
 
 
+def _affine_step(case: Case) -> tuple[Uncertain, Uncertain]:
+    gamma, beta = affine(case)
+    return Uncertain(gamma, 0.0), Uncertain(beta, 0.0)
+
+
+def _folded(
+    case: Case,
+    grade: bounds.Grade,
+    rows: Array,
+    given: bounds.Statistics,
+    steps: tuple[tuple[Uncertain, Uncertain], ...],
+    form: bounds.Format,
+) -> Array | float:
+    """Bound what folding adds, where the mean is folded."""
+    if isinstance(grade, bounds.Algorithm) and grade.folded:
+        return bounds.folded(rows, given, case.epsilon, steps, form)
+    return 0.0
+
+
 def moved(
-    case: Case, convention: Convention, step: oracle.Step, entered: bounds.Statistics, state: dict[str, Uncertain]
+    case: Case,
+    convention: Convention,
+    grade: bounds.Grade,
+    step: oracle.Step,
+    entered: bounds.Statistics,
+    state: dict[str, Uncertain],
 ) -> dict[str, Uncertain]:
     """Bound the averages after a training batch."""
     form, _ = formats(case, convention)
-    roundings = 6 if convention.average == "exponential" or case.take is None else 20
+    usual = 6 if convention.average == "exponential" or case.take is None else 20
+    keep = None if case.take is None else 1.0 - case.take
     after = dict(state)
     for entry in step.entries:
+        roundings = bounds.share_roundings(grade, keep, entry.num_batches, usual)
         mean, variance, estimate = flat(entry.mean), flat(entry.variance), flat(entry.estimate)
         factor = _ratio(estimate, variance)
         mean_error = bounds.rounded(entered.mean_error, mean, form)
@@ -250,14 +277,16 @@ def moved(
         }
         if case.renorm is not None:
             del arriving["moving_variance"]
-            spread = bounds.root(Uncertain(variance, entered.variance_error), case.epsilon, form)
-            running = bounds.root(Uncertain(estimate, estimated), case.epsilon, form)
+            signed = bounds.may_be_negative(grade)
+            spread = bounds.root(Uncertain(variance, entered.variance_error), case.epsilon, form, signed=signed)
+            running = bounds.root(Uncertain(estimate, estimated), case.epsilon, form, signed=signed)
             arriving["moving_stddev"] = (running, entry.take_variance)
             arriving["renorm_mean"] = (Uncertain(mean, mean_error), case.renorm.momentum)
             arriving["renorm_stddev"] = (spread, case.renorm.momentum)
         for name, (new, share) in arriving.items():
             old = after[name]
             error = bounds.running(old.value, old.error, new.value, new.error, share, form, roundings)
+            error = error + bounds.coarse_share(grade, share, old, new)
             value = (1.0 - share) * old.value + share * new.value
             moves = entry.present.reshape(-1)
             after[name] = Uncertain(np.where(moves, value, old.value), np.where(moves, error, old.error))

@@ -1,0 +1,122 @@
+"""Run the originals, each in a process of its own, and print, keep and document what is found."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from bnspec_conformance.report.document import keep, kept, put
+
+from .document import SECTION, made
+from .originals import PLACES
+from .summary import arguments as by_argument
+from .summary import out_of_place, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_ROOT = Path(__file__).parents[2]
+_RESULTS = _ROOT / "docs/results/differential.json"
+_LAYERS = _ROOT / "docs/results/layer_arguments.json"
+_DOCUMENT = _ROOT / "docs/differential.md"
+
+
+def _worked(name: str, count: int, seed: int, raw: Path) -> dict[str, Any]:
+    """Run a worker, or take what it left; its progress goes to our stderr."""
+    out = raw / f"{name.replace(' ', '_')}.json"
+    if not out.exists():
+        command = [sys.executable, "-m", "differential.worker", name, "--count", str(count), "--seed", str(seed)]
+        environment = {**os.environ, **PLACES[name].environment}
+        subprocess.run([*command, "--out", str(out)], check=True, env=environment)  # noqa: S603 - ourselves
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return found
+
+
+def _show(console: Console, name: str, each: dict[str, Any]) -> None:
+    """Print one original's counts, and every failure that is not listed."""
+    console.print(
+        f"{name} ({each['version']}): {each['configurations']} draws, {each['agree']} agree "
+        f"({each['silent']} of them with a bound that promises nothing somewhere), {each['missed_count']} miss, "
+        f"{each['known']} known; bnspec misses {each['ours_missed_count']}; {each['seconds']:.0f} s"
+    )
+    for case in (*each["missed"], *each["ours_missed"]):
+        console.print(f"  {json.dumps(case)}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run everything.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the command line.
+
+    Returns
+    -------
+    int
+        1 where anything is out of place, else 0.
+    """
+    parser = argparse.ArgumentParser(prog="differential", description="Compare with released libraries.")
+    parser.add_argument("names", nargs="*", metavar="ORIGINAL", help=f"by default all: {', '.join(PLACES)}")
+    parser.add_argument("--count", type=int, default=500, metavar="N", help="draws for each original")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    parser.add_argument("--raw", type=Path, help="where workers leave what they find; what is there is taken")
+    parser.add_argument("--keep", action="store_true", help="write docs/results/differential.json and the section")
+    parser.add_argument("--render", action="store_true", help="write the section from what is kept; run nothing")
+    options = parser.parse_args(arguments)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    if options.render:
+        result = kept(_RESULTS)
+        _write(result)
+        return 0
+    unknown = set(options.names) - PLACES.keys()
+    if unknown:
+        parser.error(f"no such original: {', '.join(sorted(unknown))}")
+    begin = time.perf_counter()
+    names = options.names or list(PLACES)
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(options.jobs) as pool:
+        raw = options.raw or Path(scratch)
+        raw.mkdir(parents=True, exist_ok=True)
+        found = pool.map(lambda name: _worked(name, options.count, options.seed, raw), names)
+        runs = dict(zip(names, found, strict=True))
+    result = {
+        "seed": options.seed,
+        "count": options.count,
+        "originals": {name: summary(run) for name, run in runs.items()},
+        "arguments": by_argument(runs),
+    }
+    for name, each in result["originals"].items():
+        _show(console, name, each)
+    wrong = out_of_place(result)
+    if options.names:  # one original alone does not have every argument
+        wrong = [line for line in wrong if not line.startswith("nothing was tried")]
+    for line in wrong:
+        console.print(line)
+    console.print(f"seed {options.seed}, {time.perf_counter() - begin:.0f} s: {len(wrong)} out of place")
+    if options.keep:
+        keep(_RESULTS, result)
+        _write(result)
+    return 1 if wrong else 0
+
+
+def _write(result: dict[str, Any]) -> None:
+    """Put the section, with the rows that the layers' own tests have left, into the document."""
+    text = _DOCUMENT.read_text(encoding="utf-8")
+    _DOCUMENT.write_text(put(text, SECTION, made(result, kept(_LAYERS))), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
