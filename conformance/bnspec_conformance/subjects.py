@@ -31,7 +31,7 @@ _OFFERED = (
     conventions.NFLOWS,
     replace(conventions.TORCH, name="TORCH-each-ghost", ghost_update="each"),
     replace(conventions.TF_SLIM, name="TF_SLIM-zero-debias", average="debiased_mean"),
-    replace(conventions.NFLOWS, name="NFLOWS-running", statistics="running"),
+    replace(conventions.NFLOWS, name="NFLOWS-averages", statistics="running"),
 )
 
 # A mode compiles every call: what a convention changes there is the path through the definition.

@@ -117,7 +117,7 @@ def test_what_is_no_state_and_no_params():
     with pytest.raises(TypeError, match=r"params must be a bnspec\.Params of gamma, beta\. Got type='builtins\.dict'"):
         spec.apply(params._asdict(), state, X, training=True)
     with pytest.raises(
-        TypeError, match=r"state must be a bnspec\.State of moving_mean, moving_variance, num_batches\."
+        TypeError, match=r"state must be a bnspec\.State of moving_mean, moving_variance, num_batches, moving_stddev"
     ):
         spec.apply(params, tuple(state), X, training=True)
     for count in (np.zeros(3, np.int32), np.float32(0)):
@@ -176,10 +176,10 @@ def test_arrays_of_two_devices():
         spec.apply(params, state, x, training=True)
 
 
-@pytest.mark.parametrize("training", [None, 1, "yes", np.asarray([True])])
+@pytest.mark.parametrize("training", [None, 1, "yes", np.asarray([True]), np.asarray(1)])
 def test_training_is_a_bool(training):
     spec, params, state = made()
-    with pytest.raises(TypeError, match=r"training must be a bool\. Got training="):
+    with pytest.raises(TypeError, match=r"training must be a bool, or a boolean array of shape \(\)\. Got training="):
         spec.apply(params, state, X, training=training)
 
 

@@ -14,9 +14,11 @@ TRIALS = trials(backend_subject("numpy"))
 @pytest.mark.parametrize("trial", TRIALS, ids=[trial.id for trial in TRIALS])
 def test_the_definition_breaks_no_law(trial):
     if trial.missing:
-        assert trial.missing.startswith(
-            ("compile: NumPy has", "autodiff: NumPy has", "hessian_vector_product: NumPy has")
-        )
+        names = ("compile", "autodiff", "hessian_vector_product")
+        excluded = ("ghosts: running averages that normalize", "renorm: running averages that normalize")
+        if trial.adapter.convention.statistics == "running" and trial.missing.startswith(excluded):
+            return
+        assert trial.missing.startswith(tuple(f"{name}: NumPy has" for name in names))
         return
     checks = Checks()
     trial.run(checks)

@@ -95,11 +95,3 @@ def test_what_is_not_finite_leaves_no_trace_in_the_gradient_of_evaluation():
     y, _ = spec.apply(params, state, x, training=torch.asarray(False))
     (gradient,) = torch.autograd.grad(y[1:].sum(), x)
     assert bool(torch.isfinite(gradient).all())
-
-
-@pytest.mark.parametrize("wrong", [1, None, "yes", np.asarray([True]), np.asarray(1)])
-def test_training_must_be_a_boolean(wrong):
-    spec = bnspec.BatchNorm()
-    params, state = spec.init(X.shape, like=X)
-    with pytest.raises(TypeError, match=r"training must be a bool, or a boolean array of shape \(\)"):
-        spec.apply(params, state, X, training=wrong)

@@ -10,6 +10,8 @@ import numpy as np
 from ._sound import Sound
 
 if TYPE_CHECKING:
+    from bnspec_conformance.adapter import Config
+
     Array = Any  # an ndarray; see _sound.py
 
 __all__ = ["Complete", "Entry", "Part"]
@@ -38,6 +40,10 @@ class Complete(Sound):
 
     offers = ("ghosts", "renorm")
 
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.limits: Any = config.renorm  # None without renormalization, where nobody reads them
+
     def load_renorm(self, moving_stddev: Array, renorm_mean: Array, renorm_stddev: Array) -> None:
         """Copy what renormalization keeps."""
         self.moving_stddev = moving_stddev.reshape(self.kept).copy()
@@ -47,7 +53,7 @@ class Complete(Sound):
     def read_renorm(self) -> tuple[Array, Array, Array]:
         """Return copies of what renormalization keeps."""
         kept = (self.moving_stddev, self.renorm_mean, self.renorm_stddev)
-        return tuple(value.reshape(self.shape).copy() for value in kept)  # type: ignore[return-value]
+        return tuple(value.reshape(self.shape).copy() for value in kept)
 
     def __call__(self, x: Array, training: bool) -> Array:
         """Normalize; in training, each ghost batch by itself."""
@@ -294,11 +300,11 @@ class Complete(Sound):
 
     def ratio(self, deviation: Array) -> Array:
         """Return r."""
-        return np.clip(deviation / self.spread_before(), self.config.renorm.rmin, self.config.renorm.rmax)
+        return np.clip(deviation / self.spread_before(), self.limits.rmin, self.limits.rmax)
 
     def shift(self, entry: Entry) -> Array:
         """Return d."""
-        dmax = self.config.renorm.dmax
+        dmax = self.limits.dmax
         return np.clip((entry.mean - self.renorm_mean) / self.spread_before(), -dmax, dmax)
 
     def spread_before(self) -> Array:
@@ -319,7 +325,7 @@ class Complete(Sound):
 
     def renorm_share(self) -> float:
         """Return the weight of a new batch in the averages of renormalization."""
-        momentum: float = self.config.renorm.momentum
+        momentum: float = self.limits.momentum
         return momentum if self.convention.momentum_weighs == "new" else 1.0 - momentum
 
     def share_of(self, kind: str) -> float:

@@ -39,7 +39,7 @@ class DebiasedTwice(Complete):
     def read(self) -> tuple[Array, Array]:
         share = self.share() if self.batches else 1.0
         known = self.known(1.0 - share) if share else 1.0
-        return tuple((value / (known or 1.0)).astype(value.dtype) for value in super().read())  # type: ignore[return-value]
+        return tuple((value / (known or 1.0)).astype(value.dtype) for value in super().read())
 
 
 @repeats("BVLC/caffe#4885")
@@ -50,7 +50,7 @@ class DebiasLeftToTheReader(Complete):
 
     def read(self) -> tuple[Array, Array]:
         known = self.known(1.0 - self.share()) if self.batches else 1.0
-        return tuple((value * known).astype(value.dtype) for value in super().read())  # type: ignore[return-value]
+        return tuple((value * known).astype(value.dtype) for value in super().read())
 
 
 @repeats("patrick-kidger/equinox#1010")

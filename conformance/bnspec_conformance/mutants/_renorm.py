@@ -69,7 +69,7 @@ class LeastRIgnored(_Renormalized):
     """R is clipped from above alone."""
 
     def ratio(self, deviation: Array) -> Array:
-        return np.minimum(deviation / self.spread_before(), self.config.renorm.rmax)
+        return np.minimum(deviation / self.spread_before(), self.limits.rmax)
 
 
 @repeats("keras-team/keras-contrib#142, the greatest r")
@@ -77,7 +77,7 @@ class GreatestRIgnored(_Renormalized):
     """R is clipped from below alone."""
 
     def ratio(self, deviation: Array) -> Array:
-        return np.maximum(deviation / self.spread_before(), self.config.renorm.rmin)
+        return np.maximum(deviation / self.spread_before(), self.limits.rmin)
 
 
 @repeats("keras-team/keras-contrib#142, the limits of d")
@@ -85,7 +85,7 @@ class DClippedFromAbove(_Renormalized):
     """D is clipped from above alone."""
 
     def shift(self, entry: Entry) -> Array:
-        return np.minimum((entry.mean - self.renorm_mean) / self.spread_before(), self.config.renorm.dmax)
+        return np.minimum((entry.mean - self.renorm_mean) / self.spread_before(), self.limits.dmax)
 
 
 @repeats("keras-team/keras-contrib#142, before the division")
@@ -93,7 +93,7 @@ class DClippedBeforeDivision(_Renormalized):
     """The difference of the means is clipped, then divided."""
 
     def shift(self, entry: Entry) -> Array:
-        dmax = self.config.renorm.dmax
+        dmax = self.limits.dmax
         return np.clip(entry.mean - self.renorm_mean, -dmax, dmax) / self.spread_before()
 
 
@@ -118,7 +118,7 @@ class RInverted(_Renormalized):
     """R is the averaged deviation over that of the batch."""
 
     def ratio(self, deviation: Array) -> Array:
-        return np.clip(self.spread_before() / deviation, self.config.renorm.rmin, self.config.renorm.rmax)
+        return np.clip(self.spread_before() / deviation, self.limits.rmin, self.limits.rmax)
 
 
 @repeats("keras-team/keras-contrib#28, no denominator of d")
@@ -126,7 +126,7 @@ class DNotDivided(_Renormalized):
     """D is the difference of the means, in the units of the input."""
 
     def shift(self, entry: Entry) -> Array:
-        return np.clip(entry.mean - self.renorm_mean, -self.config.renorm.dmax, self.config.renorm.dmax)
+        return np.clip(entry.mean - self.renorm_mean, -self.limits.dmax, self.limits.dmax)
 
 
 @repeats("keras-team/keras-contrib#28, another denominator of d")
@@ -134,7 +134,7 @@ class DDividedByTheBatch(_Renormalized):
     """D is divided by the deviation of the batch."""
 
     def shift(self, entry: Entry) -> Array:
-        dmax = self.config.renorm.dmax
+        dmax = self.limits.dmax
         return np.clip((entry.mean - self.renorm_mean) / self.deviation(entry.variance), -dmax, dmax)
 
 

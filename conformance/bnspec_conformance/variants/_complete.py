@@ -235,7 +235,7 @@ class PartsInFloat64(AllInFloat64, Complete):
         super().load_renorm(*(value.astype(self.dtype) for value in (moving_stddev, renorm_mean, renorm_stddev)))
 
     def read_renorm(self) -> tuple[Array, Array, Array]:
-        return tuple(value.astype(self.stored) for value in super().read_renorm())  # type: ignore[return-value]
+        return tuple(value.astype(self.stored) for value in super().read_renorm())
 
     def output_dtype(self, dtype: Any) -> Any:
         return super().output_dtype(dtype) if self.convention.output_dtype == "input" else self.stored
@@ -248,10 +248,10 @@ class CorrectedByReciprocal(Complete):
         return self.dtype.type(1) / super().spread_before()
 
     def ratio(self, deviation: Array) -> Array:
-        return np.clip(deviation * self.spread_before(), self.config.renorm.rmin, self.config.renorm.rmax)
+        return np.clip(deviation * self.spread_before(), self.limits.rmin, self.limits.rmax)
 
     def shift(self, entry: Entry) -> Array:
-        dmax = self.config.renorm.dmax
+        dmax = self.limits.dmax
         return np.clip((entry.mean - self.renorm_mean) * self.spread_before(), -dmax, dmax)
 
 

@@ -62,7 +62,8 @@ class _Layer:
             return eqx.filter_vjp(lambda it, x: called(it, state, x, training)[0], layer, x)[1](cotangent)
 
         compiled = draw.options["compiled"]
-        self.called, self.pulled = (eqx.filter_jit(called), eqx.filter_jit(pulled)) if compiled else (called, pulled)
+        self.called: Any = eqx.filter_jit(called) if compiled else called
+        self.pulled: Any = eqx.filter_jit(pulled) if compiled else pulled
 
     def train(self, x: Array, weights: Array | None = None, adjustment: Any = None) -> Array:
         """Call in training."""
