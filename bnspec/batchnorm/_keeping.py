@@ -78,7 +78,7 @@ def same_output(given: dict[str, Any], source: BatchNorm, target: BatchNorm, xp:
                 message(
                     "moving_variance + source's epsilon must not be below target's epsilon in any channel",
                     "Give the target the source's epsilon.",
-                    least=float(xp.min(given["moving_variance"])),
+                    least=-float(xp.max(-given["moving_variance"])),
                     source=source.epsilon,
                     target=target.epsilon,
                 )
@@ -148,7 +148,7 @@ def same_statistics(
                     f"after num_batches={number} as the source has it",
                     "Give the number of batches and the initial_variance that belong to these statistics.",
                     removed=step.removed,
-                    least=float(xp.min(value)),
+                    least=-float(xp.max(-value)),
                 )
             )
         if positive:

@@ -84,9 +84,9 @@ def require_frequencies(weights: Any, x: Any, training: Any) -> None:
     require_weights(shape_of(weights), shape_of(x))
     if not backend_of(weights, name="weights").is_concrete(weights):
         return
-    least = xp.min(weights) if 0 not in shape_of(weights) else xp.zeros((), dtype=weights.dtype)
-    if not bool(least >= 0):
-        raise ValueError(message("weights must not be negative or NaN", least=float(least)))
+    if not bool(xp.all(weights >= 0)):
+        least = -float(xp.max(-weights))
+        raise ValueError(message("weights must not be negative or NaN", least=least))
     if training is True and 0 not in shape_of(weights) and not bool(xp.any(weights > 0)):
         raise ValueError(
             message(

@@ -41,8 +41,8 @@ def tried():
 @pytest.mark.parametrize(("mode", "law"), list(tried()))
 def test_a_law_holds_in_a_mode(mode, law):
     subject = backend_subject("tensorflow", mode)
-    trial = Trial(law, law.cases[0], subject, subject.adapters[-1])
-    assert not trial.missing
+    trials = (Trial(law, law.cases[0], subject, adapter) for adapter in reversed(subject.adapters[: law.conventions]))
+    trial = next(trial for trial in trials if not trial.missing)
     checks = Checks()
     trial.run(checks)
     assert checks.worst is not None or law.group in ("purity", "degenerate")

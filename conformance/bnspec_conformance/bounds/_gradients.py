@@ -122,7 +122,9 @@ def training_gradients(
             + ((8.0 if own is None else 28.0) + 2.0 * adjusted) * u * size
         )
     slope = np.abs(gamma) * part.inverse
-    relative = part.inverse_error + gain_error * (1.0 + part.inverse_error)
+    # 0 times infinity is 0 here: what has no error adds none.
+    exact = np.asarray(gain_error) == 0.0
+    relative = part.inverse_error + np.where(exact, 0.0, gain_error * (1.0 + np.where(exact, 0.0, part.inverse_error)))
     x_error = slope * product_error(np.abs(inner), inner_error, relative, 2, u) + form.tiny
     if out is not form:
         if chained or grade.mean == "perturbed":
