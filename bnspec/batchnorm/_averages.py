@@ -83,11 +83,13 @@ def shares(
         take = 1.0 / xp.astype(number, dtype)
         return Shares(1.0 - take, take)
     keep, take = (momentum, 1.0 - momentum) if weighs == "old" else (1.0 - momentum, momentum)
-    if kind == "exponential" or keep == 0.0:
+    if kind == "exponential" or keep == 0.0 or take == 1.0:
         return Shares(keep, take)
     count = xp.astype(number, dtype)
     if kind == "first":
         one, first = xp.ones_like(count), count == 1
         return Shares(xp.where(first, one * 0.0, one * keep), xp.where(first, one, one * take))
     part = 1.0 / count if take == 0.0 else -take / xp.expm1(count * log1p(-take))
+    # The first batch leaves nothing of the initial state, however its share is rounded.
+    part = xp.where(count == 1, xp.ones_like(part), part)
     return Shares(1.0 - part, part)

@@ -252,9 +252,9 @@ class BatchNorm:
         -----
         With N = 0, y is empty, and the averages stay as they are whatever the convention. With N = 1 in
         training, the variance is 0 and y is beta, or the convention raises. A channel whose weights are all 0 keeps
-        its averages, and is normalized by mean and variance 0. Where variance and epsilon are both
-        0, y is NaN. Sums are formed in float32 or float64: where the sum of a channel or of its squared deviations
-        overflows that, the channel's statistics are not finite. No gradient passes the new state.
+        its averages, and is normalized by mean and variance 0. Where variance and epsilon are both 0, y is not finite.
+        Sums are formed in float32 or float64: where the sum of a channel or of its squared deviations overflows that,
+        the channel's statistics are not finite. No gradient passes the new state.
 
         Where N is not known before the call runs, as in a ``tf.function`` with unknown dimensions, no convention
         can refuse N = 1: all of them give beta. Nor where `training` is an array; then ghost batches must divide the
@@ -290,7 +290,8 @@ class BatchNorm:
             Maps a cotangent of y, an array of its shape and dtype, to :class:`Gradients`. In training the
             derivative runs through the batch's mean and variance; in evaluation the averages are given, and
             have gradients of their own. An element that is deleted and not finite has the gradient 0, and its
-            weight the gradient NaN; its cotangent must be 0.
+            weight the gradient NaN; its cotangent must be 0. A framework's own derivative by that weight is a number
+            without meaning.
 
         Raises
         ------
@@ -315,7 +316,9 @@ class BatchNorm:
         require_state(self, state)
         if weights is not None:
             require_weights(shape_of(weights), shape_of(x))
-        dtype = accumulation_dtype(xp, *arrays.values(), *given.values())
+        # In evaluation, weights and adjustment change nothing, and no precision either.
+        more = () if training is False else given.values()
+        dtype = accumulation_dtype(xp, *arrays.values(), *more)
         wide = xp.astype(x, dtype)
         size = None if training is False else self.virtual_batch_size
         ghosts = Ghosts.of(layout, size, self.convention.ghost_grouping)
@@ -342,7 +345,7 @@ class BatchNorm:
         y = normalize(point.centred, point.inverse, gamma, beta, point.correction, point.adjustment)
         if point.weighting is not None:
             y = xp.where(point.weighting.lost, xp.full_like(y, float("nan")), y)
-        y = xp.astype(ghosts.joined(y, xp), self._output_dtype(x, state, dtype))
+        y = xp.astype(ghosts.joined(y, xp), self._output_dtype(x, state, xp))
 
         def pullback(cotangent: Any) -> Gradients:
             common_namespace(y=y, cotangent=cotangent)
@@ -375,11 +378,11 @@ class BatchNorm:
         trained = training_pullback(cotangent, point, point.chain, xp)
         return Gradients(*(selected(chosen, new, old, xp) for new, old in zip(trained, found, strict=True)))
 
-    def _output_dtype(self, x: Any, state: State, dtype: Any) -> Any:
-        """Return the dtype of the output, of three that are there: the input's, the state's, or the computation's."""
+    def _output_dtype(self, x: Any, state: State, xp: Any) -> Any:
+        """Return the dtype of the output: the input's, the state's, or the wider of the two."""
         rule, kept = self.convention.output_dtype, state.moving_mean.dtype
         if rule == "promoted":
-            return x.dtype if x.dtype == kept else dtype
+            return x.dtype if x.dtype == kept else accumulation_dtype(xp, x, state.moving_mean)
         return x.dtype if rule == "input" else kept
 
 

@@ -123,6 +123,8 @@ class Average(NamedTuple):
         """Return the weight of all batches together, without the cancellation in 1 minus the initial share."""
         if not number or not self.lasting or self.take is None:
             return float(number > 0)
+        if self.take == 1.0:
+            return 1.0
         return -expm1(number * log1p(-self.take))
 
     def divisor(self, count: float) -> float:

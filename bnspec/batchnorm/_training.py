@@ -148,6 +148,10 @@ def _statistics(spec: BatchNorm, state: State, x: Any, weights: Any, ghosts: Gho
     weighting = None if weights is None else Weighting.of(weights, x, ghosts, xp)
     batch = Moments.of(x, cut.reduced, None if weighting is None else weighting.frequencies)
     laid = Moments(*(cut.lay(part, xp) for part in batch))
+    if weighting is not None and cut.groups is not None:
+        # A weight without meaning keeps the averages of its channel, whichever ghost batch it is in.
+        spoilt = xp.any(batch.weight != batch.weight, axis=0, keepdims=True)
+        batch = batch._replace(weight=xp.where(spoilt, xp.full_like(batch.weight, float("nan")), batch.weight))
     sparse = weights is not None or not is_known(ghosts.whole.count)
     known_empty = is_known(ghosts.whole.count) and ghosts.whole.count == 0
     found = _entering(spec, batch, ghosts, xp)
@@ -158,9 +162,11 @@ def _statistics(spec: BatchNorm, state: State, x: Any, weights: Any, ghosts: Gho
     # A batch that is known to be empty leaves the averages the same arrays.
     shares = None
     number = state.num_batches + 1
+    each = cut.groups is not None and convention.ghost_update == "each"
     if known_empty:
-        after = state._replace(num_batches=number) if convention.empty_batch == "count" else state
-    elif ghosts.cut.groups is not None and convention.ghost_update == "each":
+        more = cut.shape[cut.groups or 0] if each else 1
+        after = state._replace(num_batches=state.num_batches + more) if convention.empty_batch == "count" else state
+    elif each:
         after = _each(spec, state, batch, ghosts, sparse, xp)
     else:
         after, shares = updated(spec, state, found, sparse, number, xp)

@@ -259,6 +259,7 @@ class BatchNormalization(Saved):
         variables = self._variables or create(self._settings, self._dtype, shape_of(inputs), inputs)
         values = {key: variable.value for key, variable in variables.items()}
         call = self._bound(inputs, training, weights, mask)
+        require_frequencies(weights, inputs, call.keywords["training"])
         y, after = call(*_split(values))
         changed = _changed(values, after)
         for key, value in changed.items():
@@ -342,7 +343,6 @@ class BatchNormalization(Saved):
             weights = weights_of(mask, inputs, self._axes)
         if self.spec.convention.freeze == "evaluation" and not self.trainable:
             training = False
-        require_frequencies(weights, inputs, training)
         adjust = self._settings.arguments["adjustment"]
         adjustment = None if adjust is None or training is False else adjust(sizes_of(inputs))
         return partial(self.spec.apply, x=inputs, training=training, weights=weights, adjustment=adjustment)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import as_axes, common_namespace
+from bnspec.arrays import accumulation_dtype, as_axes, common_namespace
 from bnspec.layers._objects import Configured, Table, require_number
 
 if TYPE_CHECKING:
@@ -81,8 +81,9 @@ class MinMaxNorm(Configured):
         array, shape K
         """
         xp = common_namespace(value=value)
-        norm = xp.sqrt(xp.sum(value * value, axis=self.axis, keepdims=True))
-        return value * (self._wanted(norm, xp) / (norm + FUZZ))
+        wide = xp.astype(value, accumulation_dtype(xp, value))  # float16 holds neither squares nor FUZZ
+        norm = xp.sqrt(xp.sum(wide * wide, axis=self.axis, keepdims=True))
+        return xp.astype(wide * (self._wanted(norm, xp) / (norm + FUZZ)), value.dtype)
 
     def _wanted(self, norm: Any, xp: Any) -> Any:
         limited = xp.clip(norm, self.min_value, self.max_value)

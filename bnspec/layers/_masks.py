@@ -75,19 +75,20 @@ def require_frequencies(weights: Any, x: Any, training: Any) -> None:
     Raises
     ------
     TypeError, ValueError
-        If they are so, or do not lie against x. Weights that a compiler traces have no values to look at.
+        If they are so, or do not lie against x. Inside a compiler there are no values to look at.
     """
     if weights is None:
         return
     xp = common_namespace(x=x, weights=weights)
     require_real_floating(weights=weights)
     require_weights(shape_of(weights), shape_of(x))
-    if not backend_of(weights, name="weights").is_concrete(weights):
+    sound = xp.all(weights >= 0)
+    if not backend_of(sound, name="weights").is_concrete(sound):
         return
-    if not bool(xp.all(weights >= 0)):
+    if not bool(sound):
         least = -float(xp.max(-weights))
         raise ValueError(message("weights must not be negative or NaN", least=least))
-    if training is True and 0 not in shape_of(weights) and not bool(xp.any(weights > 0)):
+    if training is True and 0 not in shape_of(x) and not bool(xp.any(weights > 0)):
         raise ValueError(
             message(
                 "weights must not all be 0 in training: there is nothing to normalize by",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import common_namespace
+from bnspec.arrays import accumulation_dtype, common_namespace
 from bnspec.errors import message
 from bnspec.layers._objects import Configured, Table, require_number
 
@@ -48,13 +48,13 @@ class L1L2(Configured):
         array, shape (), of the dtype of `value`
         """
         xp = common_namespace(value=value)
-        flat = xp.reshape(value, (-1,))
+        flat = xp.reshape(xp.astype(value, accumulation_dtype(xp, value)), (-1,))
         penalty = xp.zeros_like(xp.sum(flat))
         if self.l1:
             penalty = penalty + xp.sum(xp.abs(flat)) * self.l1
         if self.l2:
             penalty = penalty + xp.sum(flat * flat) * self.l2
-        return penalty
+        return xp.astype(penalty, value.dtype)
 
 
 class L1(L1L2):
