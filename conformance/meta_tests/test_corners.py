@@ -110,3 +110,13 @@ def test_weights_pass_compilers_without_being_looked_at():
 
     both = torch.func.vmap(call)(torch.stack([x, x]), torch.stack([weights, weights]))
     torch.testing.assert_close(both[1], call(x, weights))
+
+
+def test_ghost_batches_of_an_unknown_number_cannot_each_update():
+    tf = pytest.importorskip("tensorflow")
+    spec = bnspec.BatchNorm(convention=replace(KERAS, ghost_update="each"), virtual_batch_size=2)
+    x = tf.constant(X)
+    params, state = spec.init(X.shape, like=x)
+    call = tf.function(lambda x: spec.apply(params, state, x, training=True)[0], autograph=False)
+    with pytest.raises(ValueError, match=r"the number of samples must be known where each ghost batch updates"):
+        call.get_concrete_function(tf.TensorSpec((None, 2), tf.float64))
