@@ -22,27 +22,26 @@ from .known import known
 from .originals import PLACES
 from .summary import arguments as by_argument
 from .summary import out_of_place, summary
+from .variables.gather import out_of_place as variables_out_of_place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["main"]
 
 _ROOT = Path(__file__).parents[2]
 _RESULTS = _ROOT / "docs/results/differential.json"
-_LAYERS = _ROOT / "docs/results/layer_arguments.json"
 _DOCUMENT = _ROOT / "docs/differential.md"
 
 
-def _worked(name: str, count: int, seed: int, raw: Path) -> dict[str, Any]:
+def _worked(module: str, name: str, environment: Mapping[str, str], options: argparse.Namespace, raw: Path) -> Any:
     """Run a worker, or take what it left; its progress goes to our stderr."""
-    out = raw / f"{name.replace(' ', '_')}.json"
+    out = raw / f"{name.replace(' ', '_') or 'variables'}.json"
     if not out.exists():
-        command = [sys.executable, "-m", "differential.worker", name, "--count", str(count), "--seed", str(seed)]
-        environment = {**os.environ, **PLACES[name].environment}
-        subprocess.run([*command, "--out", str(out)], check=True, env=environment)  # noqa: S603 - ourselves
-    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-    return found
+        given = ["--count", str(options.count), "--seed", str(options.seed), "--out", str(out)]
+        command = [sys.executable, "-m", module, *([name] if name else []), *given]
+        subprocess.run(command, check=True, env={**os.environ, **environment})  # noqa: S603 - ourselves
+    return json.loads(out.read_text(encoding="utf-8"))
 
 
 def _show(console: Console, name: str, each: dict[str, Any]) -> None:
@@ -80,8 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if options.render:
-        result = kept(_RESULTS)
-        _write(result)
+        _write(kept(_RESULTS))
         return 0
     unknown = set(options.names) - PLACES.keys()
     if unknown:
@@ -91,19 +89,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(options.jobs) as pool:
         raw = options.raw or Path(scratch)
         raw.mkdir(parents=True, exist_ok=True)
-        found = pool.map(lambda name: _worked(name, options.count, options.seed, raw), names)
-        runs = dict(zip(names, found, strict=True))
+        jobs = {
+            name: pool.submit(_worked, "differential.worker", name, PLACES[name].environment, options, raw)
+            for name in names
+        }
+        variables: Any = None
+        if not options.names:
+            environment = PLACES["keras on tensorflow"].environment
+            variables = pool.submit(_worked, "differential.variables", "", environment, options, raw).result()
+        runs = {name: job.result() for name, job in jobs.items()}
     result = {
         "seed": options.seed,
         "count": options.count,
         "originals": {name: summary(run, known(name)) for name, run in runs.items()},
         "arguments": by_argument(runs),
+        "variables": variables,
     }
     for name, each in result["originals"].items():
         _show(console, name, each)
     wrong = out_of_place(result)
     if options.names:  # one original alone does not have every argument
         wrong = [line for line in wrong if not line.startswith("nothing was tried")]
+    else:
+        wrong += variables_out_of_place(variables)
     for line in wrong:
         console.print(line)
     console.print(f"seed {options.seed}, {time.perf_counter() - begin:.0f} s: {len(wrong)} out of place")
@@ -113,10 +121,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if wrong else 0
 
 
-def _write(result: dict[str, Any]) -> None:
-    """Put the section, with the rows that the layers' own tests have left, into the document."""
+def _write(result: Mapping[str, Any]) -> None:
+    """Put the section into the document."""
     text = _DOCUMENT.read_text(encoding="utf-8")
-    _DOCUMENT.write_text(put(text, SECTION, made(result, kept(_LAYERS))), encoding="utf-8")
+    _DOCUMENT.write_text(put(text, SECTION, made(result)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from bnspec_conformance.report.document import section, table
 
-from .originals import PLACES
+from .variables.gather import KNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["SECTION", "made"]
 
@@ -85,9 +85,9 @@ def _known(result: Mapping[str, Any]) -> str:
     return table(head, rows.values(), names=6)
 
 
-def _arguments(result: Mapping[str, Any], more: Mapping[str, Any]) -> str:
+def _arguments(result: Mapping[str, Any]) -> str:
     rows = []
-    for argument, row in {**result["arguments"], **more}.items():
+    for argument, row in {**result["arguments"], **result["variables"]["rows"]}.items():
         order = [name for name in _BACKENDS if name in row["backends"]]
         backends = ", ".join(f"{name} {row['backends'][name]}" for name in order)
         originals = ", ".join(f"{name} {count}" for name, count in row["originals"].items())
@@ -96,15 +96,25 @@ def _arguments(result: Mapping[str, Any], more: Mapping[str, Any]) -> str:
     return table(head, rows, names=3)
 
 
-def made(result: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> str:
+def _variables(probes: Sequence[Mapping[str, Any]]) -> str:
+    """List what is wrong with variables: one row for each entry."""
+    rows = []
+    for entry in KNOWN:
+        seen = [probe for probe in probes if probe["name"] == entry["name"]]
+        figures = dict.fromkeys(f"{probe['object']}: {probe['seen']}" for probe in seen)
+        rows.append(
+            [f"`{entry['name']}`", ", ".join(entry["originals"]), entry["what"], "; ".join(figures), entry["reference"]]
+        )
+    return table(("name", "originals", "what happens", "in the probe", "reference"), rows, names=5)
+
+
+def made(result: Mapping[str, Any]) -> str:
     """Render the section.
 
     Parameters
     ----------
     result : mapping
         What is kept of a run.
-    more : mapping, optional
-        Rows for arguments that only layers have, of the form of ``result["arguments"]``.
 
     Returns
     -------
@@ -113,6 +123,7 @@ def made(result: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> st
     """
     seconds = sum(each["seconds"] for each in result["originals"].values())
     draws = sum(each["configurations"] for each in result["originals"].values())
+    variables = result["variables"]
     counted = (
         f"Seed {result['seed']}: {draws} draws, {result['count']} for each original, in {seconds / 60:.0f} minutes "
         "of processes, some of them at the same time. An error is given as a fraction of its bound: within it, at most "
@@ -120,11 +131,13 @@ def made(result: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> st
     )
     explained = (
         "Draws in which the argument is not its default. The last columns are the worst errors as fractions of their "
-        "bounds, of bnspec on all these backends, and of the originals where no known failure is in the way."
+        "bounds, of bnspec on all these backends, and of the originals where no known failure is in the way. From "
+        f"{next(iter(variables['rows']))} on, the arguments decide about variables alone; they have "
+        f"{variables['draws']} draws of their own ({variables['seconds']:.0f} s), of the layer as a whole: a constant "
+        "must be there to the bit, random numbers follow their distribution, penalties and projections keep to the "
+        "bound of their formula, and a name is kept."
     )
-    missing = [name for name in PLACES if name not in result["originals"]]
-    if missing:
-        counted += f" **Not run yet: {', '.join(missing)}.**"
     parts = [counted, _counts(result), "### Known failures", _known(result)]
-    parts += ["### Arguments", explained, _arguments(result, more or {})]
+    parts += ["With variables, always in float64:", _variables(variables["probes"])]
+    parts += ["### Arguments", explained, _arguments(result)]
     return section(SECTION, _COMMAND, parts)

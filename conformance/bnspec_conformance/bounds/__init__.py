@@ -35,6 +35,7 @@ from ._parts import (
     transformed,
 )
 from ._statistics import Statistics, batch_statistics, exact_statistics, weighted_statistics
+from ._variables import empirical, penalty, projection
 
 __all__ = [
     "DEFINITION",
@@ -54,6 +55,7 @@ __all__ = [
     "batch_statistics",
     "coarse_share",
     "correction",
+    "empirical",
     "error_function",
     "evaluation_gradients",
     "exact_statistics",
@@ -68,6 +70,8 @@ __all__ = [
     "normalized",
     "normals",
     "parameter_gradients",
+    "penalty",
+    "projection",
     "relative_to_one",
     "root",
     "rounded",
