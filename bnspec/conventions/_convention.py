@@ -66,9 +66,10 @@ class Convention:
         The dtype of parameters and state: never below float32, or the input's.
     output_dtype : {"input", "parameters", "promoted"}
         The dtype of the output: the input's, that of parameters and state, or the wider of the two.
-    freeze : {"none", "parameters", "evaluation"}
+    freeze : {"none", "parameters", "averages", "evaluation"}
         What ``trainable = False`` does to a layer in training: there is no such switch; gamma and beta leave training
-        and the rest goes on; or the layer behaves as in evaluation.
+        and the rest goes on; the averages stand still too, and the batch still normalizes; or the layer behaves as in
+        evaluation.
     """
 
     name: str
@@ -90,7 +91,7 @@ class Convention:
     sync: Literal["none", "count", "equal"] = "none"
     state_dtype: Literal["float32", "input"] = "float32"
     output_dtype: Literal["input", "parameters", "promoted"] = "input"
-    freeze: Literal["none", "parameters", "evaluation"] = "none"
+    freeze: Literal["none", "parameters", "averages", "evaluation"] = "none"
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(type(self)).items():

@@ -55,10 +55,9 @@ KERAS_2 = Convention(
     one_element="update",
     empty_batch="keep",
     source="Keras 2.3.1, keras/layers/normalization.py",
-    freeze="parameters",
+    freeze="averages",
 )
 """Keras 2 of several backends, from 2.1.3 to 2.3.1.
 
-The release freezes the running averages together with gamma and beta, and still normalizes with the batch. On rank 4
-with TensorFlow it corrects a variance that the fused kernel has corrected already.
+On rank 4 with TensorFlow, the release corrects a variance that the fused kernel has corrected already.
 """

@@ -341,11 +341,13 @@ class BatchNormalization(Saved):
             if weights is not None:
                 raise ValueError(message("weights and mask must not be given together", "Multiply them."))
             weights = weights_of(mask, inputs, self._axes)
-        if self.spec.convention.freeze == "evaluation" and not self.trainable:
+        freeze = "none" if self.trainable else self.spec.convention.freeze
+        if freeze == "evaluation":
             training = False
         adjust = self._settings.arguments["adjustment"]
         adjustment = None if adjust is None or training is False else adjust(sizes_of(inputs))
-        return partial(self.spec.apply, x=inputs, training=training, weights=weights, adjustment=adjustment)
+        apply = partial(_standing, self.spec.apply) if freeze == "averages" else self.spec.apply
+        return partial(apply, x=inputs, training=training, weights=weights, adjustment=adjustment)
 
     def _defer(
         self,
@@ -365,6 +367,11 @@ class BatchNormalization(Saved):
             self._assign(changed if untouched else _changed(now, call(params, state)[1]))
 
         self._updates.add(Update(action, inputs, name), inputs)
+
+
+def _standing(apply: Callable[..., tuple[Any, State]], params: Params, state: State, **call: Any) -> tuple[Any, State]:
+    """Call the definition, and let the averages stand still."""
+    return apply(params, state, **call)[0], state
 
 
 def _split(values: dict[str, Any]) -> tuple[Params, State]:

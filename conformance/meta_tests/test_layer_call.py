@@ -160,6 +160,22 @@ def test_what_trainable_false_does_is_the_conventions(convention, averages):
     assert values(layer)["num_batches"] == averages + 1
 
 
+@pytest.mark.parametrize("defer", [False, True])
+def test_averages_may_stand_still_while_the_batch_normalizes(backend, defer):
+    x = backend.asarray(X)
+    arguments = {"convention": "keras-2", "defer_updates": defer}
+    layer, other = BatchNormalization(trainable=False, **arguments), BatchNormalization(**arguments)
+    layer.build(X.shape, like=x)
+    before = values(layer)
+    assert bits(backend, layer(x, training=True)) == bits(backend, other(x, training=True))
+    for update in layer.updates:
+        update()
+    y, after = layer.stateless_call([], [variable.value for variable in layer.variables], x, training=True)
+    assert bits(backend, y) == bits(backend, other(x, training=True))
+    assert bits(backend, tuple(after)) == [variable.numpy().tobytes() for variable in layer.variables]
+    assert all((values(layer)[name] == value).all() for name, value in before.items())
+
+
 def test_a_call_changes_no_array_of_the_caller(backend):
     layer = BatchNormalization()
     x, weights = backend.asarray(X), backend.asarray(W)
