@@ -40,14 +40,11 @@ class Algorithm(Grade):
         Whether a negative variance becomes 0, and passes no gradient.
     coarse : bool
         Whether the share of a new batch in the averages is rounded to float32, whatever the state is.
-    quotient : bool
-        Whether an average is kept biased, and divided by 1 - m^n when it is read.
     """
 
     folded: Literal["", "output", "everywhere"] = ""
     clipped: bool = False
     coarse: bool = False
-    quotient: bool = False
 
 
 def may_be_negative(grade: Grade) -> bool:
@@ -151,14 +148,14 @@ def through_sums(
 
 
 def share_roundings(grade: Grade, momentum: float | None, number: int, usual: int) -> float:
-    """Count the roundings of a step of a running average.
+    """Count the roundings of a step of a debiased average.
 
     Parameters
     ----------
     grade : Grade
         Whether the average is a quotient.
     momentum : float or None
-        m, the weight of the old value.
+        m, the weight of the old value. Of 1, at which the divisor is 0, no more is allowed than usual.
     number : int
         n, which batch this is.
     usual : int
@@ -174,7 +171,7 @@ def share_roundings(grade: Grade, momentum: float | None, number: int, usual: in
     2 n u of itself at most; two products, a sum and the rounding of 1 - m are 4; m^n is off by 4 u of itself, which
     with its own rounded m makes (4 + n) m^n / (1 - m^n) of the divisor; the divisor and the quotient are rounded.
     """
-    if momentum is None or not getattr(grade, "quotient", False):
+    if momentum is None or momentum == 1.0 or not grade.quotient:
         return usual
     rest = momentum**number
     return usual + 2.0 * number + 6.0 + (_POWER + number) * rest / (1.0 - rest)

@@ -65,11 +65,15 @@ class Grade:
     mean : {"split", "rounded", "perturbed", "one-pass"}
         Whether the mean is carried as hi + lo; or rounded once, with the variance taken around it; or is only
         known to be that of perturbed data, like the variance; or whether the variance is mean(x^2) - mean(x)^2.
+    quotient : bool
+        Whether a debiased average may be kept biased, and divided by 1 - m^n in the format of the state, where digits
+        of m are lost: see `share_roundings`.
     """
 
     name: str
     additions: Callable[[int], int]
     mean: Literal["split", "rounded", "perturbed", "one-pass"]
+    quotient: bool = False
 
 
 def _blocked(block: int) -> Callable[[int], int]:
@@ -92,10 +96,11 @@ TWO_PASS = Grade("two-pass", _blocked(32), "rounded")
 """What a good library reaches: sums pairwise or in blocks of up to 32, and a second pass for the variance. NumPy's own
 sum over the leading axis of C-ordered memory is sequential, and naive."""
 
-NAIVE = Grade("naive", lambda count: count + 2 * count.bit_length() + 2, "perturbed")
+NAIVE = Grade("naive", lambda count: count + 2 * count.bit_length() + 2, "perturbed", quotient=True)
 """The least that a sound implementation reaches, sequential sums included, and all that a stranger is held to. The
 two-pass algorithm, Welford's recurrence (whose mean takes N + 2 + 2 H(N) roundings, H being the harmonic numbers)
-and one pass over data that is shifted by one of its elements are of this class; mean(x^2) - mean(x)^2 is not."""
+and one pass over data that is shifted by one of its elements are of this class; mean(x^2) - mean(x)^2 is not. So are
+averages that are divided by a 1 - m^n of rounded numbers."""
 
 GRADES = {grade.name: grade for grade in (DEFINITION, TWO_PASS, NAIVE)}
 """The grades by name, the strictest first."""

@@ -264,9 +264,10 @@ def moved(
     form, _ = formats(case, convention)
     usual = 6 if convention.average == "exponential" or case.take is None else 20
     keep = None if case.take is None else 1.0 - case.take
+    debiased = {"debiased": ("moving_mean", "moving_variance"), "debiased_mean": ("moving_mean",)}
     after = dict(state)
     for entry in step.entries:
-        roundings = bounds.share_roundings(grade, keep, entry.num_batches, usual)
+        divided = bounds.share_roundings(grade, keep, entry.num_batches, usual)
         mean, variance, estimate = flat(entry.mean), flat(entry.variance), flat(entry.estimate)
         factor = _ratio(estimate, variance)
         mean_error = bounds.rounded(entered.mean_error, mean, form)
@@ -285,6 +286,7 @@ def moved(
             arriving["renorm_stddev"] = (spread, case.renorm.momentum)
         for name, (new, share) in arriving.items():
             old = after[name]
+            roundings = divided if name in debiased.get(convention.average, ()) else usual
             error = bounds.running(old.value, old.error, new.value, new.error, share, form, roundings)
             error = error + bounds.coarse_share(grade, share, old, new)
             value = (1.0 - share) * old.value + share * new.value

@@ -169,6 +169,14 @@ class HiddenAccumulator(Complete):
         self.moving_mean, self.moving_variance = (part / known for part in self.hidden)
 
 
+class HiddenInItsPrecision(HiddenAccumulator):
+    """The same with a momentum that is rounded, and a 1 - m^n that loses its digits, as Haiku's are."""
+
+    def share(self) -> float:
+        share = super().share()
+        return share if self.config.momentum is None else 1.0 - self.dtype.type(1.0 - share)  # type: ignore[return-value]
+
+
 class ScaledSums(Complete):
     """Keep sums m sum + batch and the factor that they are divided by, as Caffe does."""
 
@@ -273,6 +281,7 @@ COMPLETE: tuple[type[Complete], ...] = (
     GhostAxis,
     SecondPassOverAll,
     HiddenAccumulator,
+    HiddenInItsPrecision,
     ScaledSums,
     DecrementedDebias,
     DecrementedRunning,
