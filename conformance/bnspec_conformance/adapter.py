@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bnspec import Renorm
 
-__all__ = ["CAPABILITIES", "Adapter", "Config", "Layer", "gaps_of", "load"]
+__all__ = ["CAPABILITIES", "Adapter", "Config", "Layer", "gaps_of", "load", "under"]
 
 CAPABILITIES = {
     "float16": "float16 input",
@@ -232,13 +232,49 @@ def _layer_of(adapter: Any) -> Any:
     return adapter(config)
 
 
-def load(path: str) -> Adapter:
+class _Under:
+    """An adapter under another convention."""
+
+    def __init__(self, adapter: Any, convention: Convention) -> None:
+        self._adapter, self.convention = adapter, convention
+
+    def __call__(self, config: Config) -> Layer:
+        layer: Layer = self._adapter(config)
+        return layer
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "layer" and isinstance(self._adapter, type):
+            return self._adapter
+        return getattr(self._adapter, name)
+
+
+def under(adapter: Any, convention: Convention | None) -> Adapter:
+    """Hold an adapter to another convention than its own.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Who need not have a convention.
+    convention : Convention or None
+        The other one; None leaves everything as it is.
+
+    Returns
+    -------
+    Adapter
+    """
+    found: Adapter = adapter if convention is None else _Under(adapter, convention)
+    return found
+
+
+def load(path: str, convention: Convention | None = None) -> Adapter:
     """Import an adapter.
 
     Parameters
     ----------
     path : str
         ``module:attribute``.
+    convention : Convention, optional
+        That it will be held to: then it need have none.
 
     Returns
     -------
@@ -266,11 +302,12 @@ def load(path: str) -> Adapter:
             )
         )
     adapter = getattr(module, attribute)
-    if not callable(adapter) or not isinstance(getattr(adapter, "convention", None), Convention):
+    known = convention or getattr(adapter, "convention", None)
+    if not callable(adapter) or not isinstance(known, Convention):
         raise TypeError(
             message(
                 "an adapter must be callable and have a convention",
-                "Set convention = bnspec.conventions.TORCH, or another, in the class.",
+                "Set convention = bnspec.conventions.TORCH, or another, in the class; or name one when you check it.",
                 implementation=path,
             )
         )

@@ -2,18 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     from .oracle import Exact
 
-__all__ = ["Checks", "LawBroken"]
+__all__ = ["Checks", "LawBroken", "Miss"]
+
+
+class Miss(NamedTuple):
+    """An element that is too far from what it must be.
+
+    Attributes
+    ----------
+    what : str
+        What was compared.
+    seen : object
+        The array that the implementation gave.
+    at : tuple of int
+        The element that is furthest out.
+    expected : float
+        What it must be.
+    found : float
+        What it is.
+    bound : float
+        How far it may be.
+    """
+
+    what: str
+    seen: Any
+    at: tuple[int, ...]
+    expected: float
+    found: float
+    bound: float
+
+    @property
+    def multiple(self) -> float:
+        """The error as a multiple of the bound; infinite where there is none, or what was found is not finite."""
+        error = abs(self.found - self.expected)
+        return error / self.bound if self.bound > 0 and error < float("inf") else float("inf")
 
 
 class LawBroken(AssertionError):
-    """A law that an implementation breaks."""
+    """A law that an implementation breaks.
+
+    Parameters
+    ----------
+    message : str
+        What must be so, and what came.
+    miss : Miss, optional
+        Where a number is too far off.
+    """
+
+    def __init__(self, message: str, miss: Miss | None = None) -> None:
+        super().__init__(message)
+        self.miss = miss
 
 
 class Checks:
@@ -65,9 +110,11 @@ class Checks:
         self.worst = max(self.worst or 0.0, float(ratio.max()))
         if not (ratio <= 1).all():
             at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+            wanted, place = exact.to_float()[at], tuple(map(int, at))
             raise LawBroken(
-                f"{what} must be {exact.to_float()[at]!r} within {bound[at]:.3g} at {tuple(map(int, at))}. "
-                f"Got {seen[at]!r}, {ratio[at]:.3g} times the bound."
+                f"{what} must be {wanted} within {bound[at]:.3g} at {place}. "
+                f"Got {seen[at]}, {ratio[at]:.3g} times the bound.",
+                Miss(what, seen, place, float(wanted), float(seen[at]), float(bound[at])),
             )
 
     def array(self, what: str, seen: Any, shape: tuple[int, ...], dtype: str) -> None:

@@ -31,7 +31,9 @@ class Law:
     name : str
         The name of the function.
     sentence : str
-        The first line of its docstring.
+        The first line of its docstring: what must be so.
+    effect : str
+        The rest of it: what follows in practice where it is not.
     check : callable
         ``check(adapter, case, grade, checks)`` raises LawBroken.
     cases : tuple of Case
@@ -46,6 +48,7 @@ class Law:
     group: str
     name: str
     sentence: str
+    effect: str
     check: Callable[[Adapter, Case, Grade, Checks], None]
     cases: tuple[Case, ...]
     requires: frozenset[str]
@@ -117,9 +120,11 @@ def law(
     """
 
     def decorate(check: Callable[[Adapter, Case, Grade, Checks], None]) -> Law:
-        sentence = (check.__doc__ or "").partition("\n")[0]
+        sentence, _, effect = (check.__doc__ or "").partition("\n")
         name = check.__name__
-        return Law(group, name, sentence, check, tuple(cases), frozenset(requires), conventions)
+        return Law(
+            group, name, sentence, " ".join(effect.split()), check, tuple(cases), frozenset(requires), conventions
+        )
 
     return decorate
 

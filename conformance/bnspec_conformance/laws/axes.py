@@ -19,13 +19,20 @@ if TYPE_CHECKING:
 
 @law("axes", AXES)
 def any_feature_axis(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """Statistics are per element of the feature axes, at every rank, also where other sizes are equal."""
+    """Statistics are per element of the feature axes, at every rank, also where other sizes are equal.
+
+    Values of different channels are averaged together: accuracy falls, and more where spatial and channel sizes
+    differ.
+    """
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
 
 
 @law("axes", AXES[4:7])
 def memory_layout(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """The same values in Fortran order, as a slice with a step or behind others in memory give the same results."""
+    """The same values in Fortran order, as a slice with a step or behind others in memory give the same results.
+
+    The same model gives other numbers after a transpose or in channels-last memory.
+    """
     for layout in _LAYOUTS:
         layer = case.build(adapter)
         expected = expectation.trajectory(case, adapter.convention, grade)
@@ -62,7 +69,10 @@ _LAYOUTS = (_fortran, _sliced, _offset)
 
 @law("axes", AXES[4:7], requires=("gradients",))
 def gradients_of_any_layout(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """The gradients do not depend on the memory layout of the input or of the cotangent."""
+    """The gradients do not depend on the memory layout of the input or of the cotangent.
+
+    Training differs between memory formats, though the forward pass agrees.
+    """
     for layout in _LAYOUTS:
         given = layout(case.training[-1]), layout(case.cotangent)
         found = case.build(adapter).gradients(*given, True)  # type: ignore[attr-defined]
@@ -71,7 +81,10 @@ def gradients_of_any_layout(adapter: Adapter, case: Case, grade: Grade, checks: 
 
 @law("axes", AXES, requires=("gradients",))
 def gradients_on_any_feature_axis(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """The gradients run over the same elements as the statistics."""
+    """The gradients run over the same elements as the statistics.
+
+    The layers below train on a gradient of other elements than were normalized.
+    """
     for training in (True, False):
         layer = case.build(adapter)
         found = layer.gradients(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 @law("compiled", COMPILED, requires=("compile",))
 def compiled_equals_eager(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """A compiled layer is within the same bound of the same exact values as an eager one."""
+    """A compiled layer is within the same bound of the same exact values as an eager one.
+
+    A model that was tuned eagerly behaves otherwise when it is compiled or exported.
+    """
     layer = case.build(adapter)
     require_trajectory(layer.compile(), adapter, case, grade, checks)  # type: ignore[attr-defined]

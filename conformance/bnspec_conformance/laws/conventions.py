@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 
 @law("conventions", CONVENTIONS, conventions=None)
 def what_the_convention_says(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """Estimators, kind of average, its start and what normalizes are the convention's."""
+    """Estimators, kind of average, its start and what normalizes are the convention's.
+
+    A ported checkpoint evaluates differently, most after few batches or with small ones.
+    """
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
 
 
 @law("conventions", (case for case in CONVENTIONS if not case.weighted), requires=("gradients",), conventions=None)
 def gradients_of_the_convention(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """The gradients run through whatever statistics normalize, the averages before included where they do."""
+    """The gradients run through whatever statistics normalize, the averages before included where they do.
+
+    A port trains on another gradient than the original, with the same forward pass.
+    """
     given = (case.training[-1].copy(), case.cotangent.copy())
     found = case.build(adapter).gradients(*given, True)  # type: ignore[attr-defined]
     require_gradients(found, adapter, case, True, grade, checks)

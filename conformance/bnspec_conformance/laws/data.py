@@ -16,5 +16,8 @@ if TYPE_CHECKING:
 
 @law("data", DATA, conventions=2)
 def digits(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """An epoch over real activations gives the exact running statistics, and evaluation uses them."""
+    """An epoch over real activations gives the exact running statistics, and evaluation uses them.
+
+    Evaluation on real data is off after an epoch, however the single steps looked.
+    """
     require_trajectory(case.build(adapter), adapter, case, grade, checks)

@@ -25,13 +25,19 @@ _REFUSALS = (ValueError, TypeError, RuntimeError)
 
 @law("degenerate", CONSTANT)
 def constant_channels(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """A channel whose elements are all equal has variance 0 and the output beta."""
+    """A channel whose elements are all equal has variance 0 and the output beta.
+
+    Dead ReLU channels and padding become noise, infinities or NaN, which spread through the network.
+    """
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
 
 
 @law("degenerate", ONE_ELEMENT, conventions=2)
 def one_element(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """One element per channel in training has the output beta and variance 0, or is refused with the state kept."""
+    """One element per channel in training has the output beta and variance 0, or is refused with the state kept.
+
+    The last, short batch of an epoch writes NaN into the running statistics, or stops the training.
+    """
     layer = case.build(adapter)
     if adapter.convention.one_element == "update":
         require_trajectory(layer, adapter, case, grade, checks)
@@ -53,7 +59,10 @@ def one_element(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> N
 
 @law("degenerate", EMPTY, conventions=2)
 def empty_batch(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """A batch without elements has an empty output, or is refused; either way the averages are kept."""
+    """A batch without elements has an empty output, or is refused; either way the averages are kept.
+
+    One empty shard or filtered batch turns the saved statistics into NaN, and every later evaluation with them.
+    """
     layer = case.build(adapter)
     for training in (True, False):
         x = case.training[0] if training else case.evaluation
@@ -68,7 +77,10 @@ def empty_batch(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> N
 
 @law("degenerate", EMPTY_BETWEEN, conventions=2)
 def empty_batch_in_between(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """After an empty batch, the cumulative average goes on as the convention counts; or the batch is refused."""
+    """After an empty batch, the cumulative average goes on as the convention counts; or the batch is refused.
+
+    A batch that had nothing in it pulls the averages, or shifts the count that weighs the next ones.
+    """
     layer = case.build(adapter)
     try:
         layer(case.training[1].copy(), True)
@@ -80,7 +92,10 @@ def empty_batch_in_between(adapter: Adapter, case: Case, grade: Grade, checks: C
 
 @law("degenerate", CONSTANT + EMPTY, requires=("gradients",))
 def gradients_of_degenerate_batches(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """The gradients of constant channels are exact, those of an empty batch are empty or zero."""
+    """The gradients of constant channels are exact, those of an empty batch are empty or zero.
+
+    A single dead channel sends NaN or a huge step to every parameter below.
+    """
     for training in (True, False):
         try:
             found = case.build(adapter).gradients(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]
@@ -92,7 +107,10 @@ def gradients_of_degenerate_batches(adapter: Adapter, case: Case, grade: Grade, 
 
 @law("degenerate", RUNNING[:1])
 def what_is_not_finite_stays_in_its_channel(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """NaN or an infinity in one channel is not hidden, and changes no other channel, neither output nor state."""
+    """NaN or an infinity in one channel is not hidden, and changes no other channel, neither output nor state.
+
+    An overflow goes unnoticed, or one bad channel destroys the others.
+    """
     expected = expectation.trajectory(case, adapter.convention, grade)
     for value in (np.nan, np.inf):
         layer = case.build(adapter)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @law("moments", MOMENTS, requires=("moments",))
 def mean_and_variance(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """The mean and the variance over N elements, divided by N, are exact within the bound of the grade."""
+    """The mean and the variance over N elements, divided by N, are exact within the bound of the grade.
+
+    All that is built on these moments is off, and normalized values have another scale.
+    """
     x, reduced = case.training[0], _reduced(case)
     rows = to_rows(x, case.axis)
     for keepdims in (False, True):
@@ -34,7 +37,10 @@ def mean_and_variance(adapter: Adapter, case: Case, grade: Grade, checks: Checks
 
 @law("moments", MOMENTS, requires=("weighted_moments",))
 def weights_are_frequencies(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """A weight of 2 counts twice, a fraction counts as a fraction, and 0 deletes the element, NaN included."""
+    """A weight of 2 counts twice, a fraction counts as a fraction, and 0 deletes the element, NaN included.
+
+    Padded and masked elements move the statistics: results depend on how a batch is padded.
+    """
     x, reduced = case.training[0].copy(), _reduced(case)
     random = np.random.default_rng(len(x))
     weights = random.choice([0.0, 0.25, 1.0, 2.0, 3.5], x.shape).astype(x.dtype)

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @law("normalization", NORMALIZATION)
 def evaluation(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """Evaluation normalizes by the running statistics as they were loaded, mean first."""
+    """Evaluation normalizes by the running statistics as they were loaded, mean first.
+
+    A trained model predicts wrongly, always by the same factor and offset for each channel.
+    """
     y = case.build(adapter)(case.evaluation.copy(), False)
     checks.close("the output in evaluation", y, *_given(case), case.dtype)
 
@@ -29,13 +32,19 @@ def evaluation(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> No
 # The data that show a folded mean have a mean of a million deviations: sequential sums promise nothing in training.
 @law("normalization", (case for case in NORMALIZATION if case.id != "folding"))
 def training(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """Training normalizes by the mean and the population variance of the batch."""
+    """Training normalizes by the mean and the population variance of the batch.
+
+    Activations leave with another scale than the next layer was tuned for, and the running averages learn it.
+    """
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
 
 
 @law("normalization", EXACT_PAIRS)
 def training_on_exact_pairs(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """Where mean and variance are exact however they are formed, a training batch has no error but rounding."""
+    """Where mean and variance are exact however they are formed, a training batch has no error but rounding.
+
+    Data far from zero, such as dates, prices or raw sensor values, come out as noise.
+    """
     layer = case.build(adapter)
     steps = expectation.trajectory(case, adapter.convention, grade)
     less = int(adapter.convention.normalizing_variance == "bessel")
@@ -50,7 +59,10 @@ def training_on_exact_pairs(adapter: Adapter, case: Case, grade: Grade, checks: 
 
 @law("normalization", NORMALIZATION, requires=("batch_normalization",))
 def function_of_given_statistics(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """batch_normalization takes statistics of the last axis's size, or of the input's rank."""
+    """batch_normalization takes statistics of the last axis's size, or of the input's rank.
+
+    Statistics that were computed elsewhere meet the wrong channels, or are refused.
+    """
     exact, bound = _given(case)
     full = tuple(size if axis in case.axis else 1 for axis, size in enumerate(case.evaluation.shape))
     parameters = (case.moving_mean, case.moving_variance, case.beta, case.gamma)

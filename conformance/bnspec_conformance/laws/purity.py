@@ -20,7 +20,10 @@ _CASES = RUNNING[:1] + RUNNING[3:4]
 
 @law("purity", _CASES)
 def inputs_are_unchanged(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """Neither the input nor the arrays that were loaded change, to the byte."""
+    """Neither the input nor the arrays that were loaded change, to the byte.
+
+    The caller's data change under its hands: residual connections and recomputation see other values.
+    """
     layer = adapter(case.config(adapter.convention))
     loaded = [case.gamma, case.beta, case.moving_mean, case.moving_variance]
     given = [None if value is None else value.copy() for value in loaded]
@@ -36,7 +39,10 @@ def inputs_are_unchanged(adapter: Adapter, case: Case, grade: Grade, checks: Che
 
 @law("purity", _CASES)
 def evaluation_changes_no_state(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """Evaluation leaves the running statistics as they are, and gives the same output again."""
+    """Evaluation leaves the running statistics as they are, and gives the same output again.
+
+    The more often a model is evaluated, the more its predictions move.
+    """
     layer = case.build(adapter)
     layer(case.training[0].copy(), True)
     before = [value.copy() for value in layer.read()]
@@ -48,7 +54,10 @@ def evaluation_changes_no_state(adapter: Adapter, case: Case, grade: Grade, chec
 
 @law("purity", _CASES)
 def training_output_ignores_the_state(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """The output of a training batch does not depend on the running statistics, unless these are to normalize it."""
+    """The output of a training batch does not depend on the running statistics, unless these are to normalize it.
+
+    Training depends on what the layer saw before, and is not what the paper describes.
+    """
     layer = case.build(adapter)
     expected = expectation.trajectory(case, adapter.convention, grade)[0].y
     hows = ("", " again, under another state")
@@ -59,7 +68,10 @@ def training_output_ignores_the_state(adapter: Adapter, case: Case, grade: Grade
 
 @law("purity", _CASES)
 def outputs_are_kept(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """An output is neither a view of the input nor written by the next call."""
+    """An output is neither a view of the input nor written by the next call.
+
+    An output that is kept for a residual connection or for plotting changes later.
+    """
     layer = case.build(adapter)
     for training in (True, False):
         x = case.training[0].copy()
@@ -72,7 +84,10 @@ def outputs_are_kept(adapter: Adapter, case: Case, grade: Grade, checks: Checks)
 
 @law("purity", _CASES)
 def layers_share_nothing(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """Two layers of the same configuration have each its own state."""
+    """Two layers of the same configuration have each its own state.
+
+    Two layers, or two copies of a model, train each other's statistics.
+    """
     first, second = case.build(adapter), case.build(adapter)
     before = [value.copy() for value in second.read()]
     first(case.training[0].copy(), True)
@@ -82,7 +97,10 @@ def layers_share_nothing(adapter: Adapter, case: Case, grade: Grade, checks: Che
 
 @law("purity", GRADIENTS[:1], requires=("gradients",))
 def gradients_change_nothing(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """A gradient overwrites neither the input nor the cotangent, and in evaluation not the state either."""
+    """A gradient overwrites neither the input nor the cotangent, and in evaluation not the state either.
+
+    A backward pass corrupts what the rest of the graph still needs, or moves the statistics again.
+    """
     for training in (True, False):
         layer = case.build(adapter)
         before = [value.copy() for value in layer.read()]

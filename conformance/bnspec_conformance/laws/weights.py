@@ -19,13 +19,19 @@ if TYPE_CHECKING:
 
 @law("weights", WEIGHTED, conventions=2)
 def weighted_training(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """Output and averages are those of elements that are repeated, or counted in part, as the weights say."""
+    """Output and averages are those of elements that are repeated, or counted in part, as the weights say.
+
+    Padding, masks and sample weights change the statistics of what is really there.
+    """
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
 
 
 @law("weights", WEIGHTED)
 def deleted_elements_are_not_seen(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """NaN and infinity under a weight of 0 reach no other element's output, and no average."""
+    """NaN and infinity under a weight of 0 reach no other element's output, and no average.
+
+    Garbage in the padding of a batch becomes NaN everywhere.
+    """
     layer = case.build(adapter)
     expected = expectation.trajectory(case, adapter.convention, grade)
     for number, (x, weights, step) in enumerate(zip(case.training, case.weights, expected, strict=False), 1):
@@ -43,7 +49,10 @@ def deleted_elements_are_not_seen(adapter: Adapter, case: Case, grade: Grade, ch
 
 @law("weights", WEIGHTED, requires=("weighted_gradients",))
 def gradients_with_weights(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """The gradients run through weighted statistics, that of a weight too, also where the weight is 0."""
+    """The gradients run through weighted statistics, that of a weight too, also where the weight is 0.
+
+    Masked training follows another gradient than the same batch without the padding.
+    """
     given = (case.training[-1].copy(), case.cotangent.copy(), case.weights[-1].copy())  # type: ignore[union-attr]
     found = case.build(adapter).weighted_gradients(*given)  # type: ignore[attr-defined]
     require_gradients(found, adapter, case, True, grade, checks)

@@ -39,7 +39,9 @@ def render(found: dict[str, Any], width: int = 118) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width, highlight=False, markup=False, emoji=False, color_system=None)
     console.print(table)
-    console.print("passed[/failed][+skipped], below it the worst error as a fraction of its bound; - not present")
+    console.print(
+        "passed[/failed][~known][+skipped], below it the worst error as a fraction of its bound; - not present"
+    )
     for subject, reasons in found["skips"].items():
         for reason, count in reasons.items():
             console.print(f"skipped {count:3d}  {subject}: {reason}")
@@ -50,8 +52,8 @@ def render(found: dict[str, Any], width: int = 118) -> str:
             )
     for name, reason in found["absent"].items():
         console.print(f"not present  {name}: {reason}")
-    counts = found["summary"]
-    console.print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
+    counts = {name: count for name, count in found["summary"].items() if count or name != "known"}
+    console.print(", ".join(f"{count} {name}" for name, count in counts.items()))
     return out.getvalue()
 
 
@@ -60,5 +62,6 @@ def _cell(cell: dict[str, Any] | None) -> str:
         return ""
     text = str(cell["passed"])
     text += f"/{cell['failed']}" if cell["failed"] else ""
+    text += f"~{cell['known']}" if cell["known"] else ""
     text += f"+{cell['skipped']}" if cell["skipped"] else ""
     return text if cell["worst"] is None else f"{text}\n{cell['worst']:.2f}"

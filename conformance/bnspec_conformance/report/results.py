@@ -8,7 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["summarize", "write"]
+__all__ = ["OUTCOMES", "summarize", "write"]
+
+OUTCOMES = ("passed", "failed", "known", "skipped")
+"""How a trial ends; a failure that is on a list is known."""
 
 
 def summarize(trials: list[dict[str, Any]], absent: dict[str, str]) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def summarize(trials: list[dict[str, Any]], absent: dict[str, str]) -> dict[str,
     cells: dict[str, dict[str, dict[str, Any]]] = {}
     for trial in trials:
         cell = cells.setdefault(trial["subject"], {}).setdefault(
-            trial["group"], {"passed": 0, "failed": 0, "skipped": 0, "worst": None}
+            trial["group"], {**dict.fromkeys(OUTCOMES, 0), "worst": None}
         )
         cell[trial["outcome"]] += 1
         if trial["worst"] is not None:
@@ -41,7 +44,7 @@ def summarize(trials: list[dict[str, Any]], absent: dict[str, str]) -> dict[str,
     outcomes = Counter(trial["outcome"] for trial in trials)
     return {
         "bnspec": version("bnspec"),
-        "summary": {name: outcomes[name] for name in ("passed", "failed", "skipped")},
+        "summary": {name: outcomes[name] for name in OUTCOMES},
         "table": cells,
         "skips": {subject: dict(reasons) for subject, reasons in skips.items()},
         "absent": absent,

@@ -1,0 +1,8 @@
+"""The check of an implementation: laws on cases, in processes of their own, and explanations of what is broken."""
+
+from ._attempt import Request
+from ._isolation import Isolation
+from ._known import Known, read_known
+from ._run import Unloadable, check
+
+__all__ = ["Isolation", "Known", "Request", "Unloadable", "check", "read_known"]

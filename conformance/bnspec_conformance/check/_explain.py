@@ -1,0 +1,180 @@
+"""Explanation: what a broken law is about, on the smallest input that shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bnspec_conformance.adapter import gaps_of
+from bnspec_conformance.bounds import GRADES
+from bnspec_conformance.checks import Checks, LawBroken
+from bnspec_conformance.mutants import Complete
+
+from ._attempt import adapter_of, case_of, quiet, raised
+from ._likeness import likenesses
+from ._smaller import smallest
+from ._snippet import snippet
+from ._trace import Traced
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bnspec.conventions import Convention
+    from bnspec_conformance.cases import Case
+    from bnspec_conformance.laws import Law
+
+    from ._attempt import Request
+    from ._likeness import Likeness
+
+__all__ = ["Explanation", "explain", "resemble"]
+
+_RATIOS = (0.0, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
+"""Means, in deviations, at which a failure is looked for."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a broken law is about.
+
+    Attributes
+    ----------
+    law, sentence, effect : str
+        Its name, what it demands, and what follows in practice where it is broken.
+    case : str
+        On which case it was broken first.
+    message : str
+        What must be so, and what came, on the smallest input.
+    smaller : str
+        The input in words.
+    multiple : float or None
+        The error as a multiple of the bound.
+    begins : str
+        From which mean on, in deviations, the law is broken, where that decides.
+    snippet : str
+        A program that shows it again.
+    """
+
+    law: str
+    sentence: str
+    effect: str
+    case: str
+    message: str
+    smaller: str
+    multiple: float | None
+    begins: str
+    snippet: str
+
+
+def _sound(convention: Convention) -> Any:
+    """Return an implementation without fault."""
+    return type("Sound", (Complete,), {"convention": convention})
+
+
+def _broken(adapter: Any, law: Law, case: Case, grade: str) -> LawBroken | Exception | None:
+    """Try a law without a word about gaps, and return what it raised."""
+    try:
+        law.check(adapter, case, GRADES[grade], Checks())
+    except Exception as error:  # noqa: BLE001 - whatever an adapter raises breaks the law
+        return error
+    return None
+
+
+def explain(request: Request, law: str, case: str | Case) -> Explanation:
+    """Find the smallest input on which a law is broken, and say what that means.
+
+    Parameters
+    ----------
+    request : Request
+        Who broke it.
+    law : str
+        ``group.name``.
+    case : str or Case
+        On what.
+
+    Returns
+    -------
+    Explanation
+    """
+    found, given = case_of(law, case)
+    with quiet():
+        adapter = adapter_of(request.path, request.convention)
+        sound = _sound(adapter.convention)
+        able = not (found.requires | given.requires) & gaps_of(sound).keys()
+
+        def broken(other: Case) -> bool:
+            # What breaks the law for a sound implementation too is no case of that law.
+            return _broken(sound, found, other, request.grade) is None and (
+                _broken(adapter, found, other, request.grade) is not None
+            )
+
+        small = smallest(given, broken, request.seed) if able and broken(given) else given
+        traced = Traced(adapter)
+        error = _broken(traced, found, small, request.grade)
+        begins = _begins(adapter, sound, found, small, request.grade) if able else ""
+    miss = error.miss if isinstance(error, LawBroken) else None
+    message = str(error) if isinstance(error, LawBroken) else raised(found, error) if error else "it passes when alone"
+    return Explanation(
+        law=law,
+        sentence=found.sentence,
+        effect=found.effect,
+        case=given.id,
+        message=message,
+        smaller=_words(small),
+        multiple=None if miss is None else miss.multiple,
+        begins=begins,
+        snippet=snippet(request.path, traced.calls, miss, message),
+    )
+
+
+def _begins(adapter: Any, sound: Any, law: Law, case: Case, grade: str) -> str:
+    """Say from which mean on, in deviations, a law is broken, where it is not always."""
+
+    def at(ratio: float) -> bool | None:
+        other = replace(case, draw=None, mean=ratio * case.deviation)
+        if _broken(sound, law, other, grade) is not None:
+            return None
+        return _broken(adapter, law, other, grade) is not None
+
+    seen = {ratio: at(ratio) for ratio in _RATIOS}
+    wrong = [ratio for ratio, bad in seen.items() if bad]
+    if not wrong or seen[0.0]:
+        return ""
+    return f"it begins where the mean is {wrong[0]:g} standard deviations from 0; at {max(r for r in seen if r < wrong[0]):g} it is not seen"
+
+
+def _words(case: Case) -> str:
+    batches = ", ".join(str(batch.shape) for batch in case.training)
+    take = "cumulative averages" if case.take is None else f"a share of {case.take:g} for each new batch"
+    parts = (
+        f"{case.dtype}, training batches of shape {batches}, feature axis {case.axis}, epsilon {case.epsilon:g}, {take}"
+    )
+    more = [
+        text
+        for text, there in (
+            (f"ghost batches of {case.ghosts}", case.ghosts is not None),
+            ("renormalization", case.renorm is not None),
+            ("frequency weights", bool(case.weighted)),
+            ("an adjustment", bool(case.adjusted)),
+        )
+        if there
+    ]
+    return ", ".join([parts, *more])
+
+
+def resemble(request: Request, broken: Sequence[tuple[str, str | Case]]) -> list[Likeness]:
+    """Look for known defects that behave the same.
+
+    Parameters
+    ----------
+    request : Request
+        Who broke laws.
+    broken : sequence of (law, case)
+        Which, and on what.
+
+    Returns
+    -------
+    list of Likeness
+    """
+    given = [case_of(law, case) for law, case in broken]
+    with quiet():
+        return likenesses(adapter_of(request.path, request.convention), given, GRADES[request.grade])

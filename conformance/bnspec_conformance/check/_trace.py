@@ -1,0 +1,109 @@
+"""Trace: what a law asked of an adapter, call by call, so that it can be asked again without the law."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bnspec_conformance.adapter import Config
+
+__all__ = ["Call", "Traced"]
+
+
+class Call(NamedTuple):
+    """One call.
+
+    Attributes
+    ----------
+    layer : int
+        Which layer was called, or was built; -1 for the adapter's own functions.
+    method : str
+        ``""`` where the adapter built a layer, ``"__call__"`` where the layer was called.
+    arguments : tuple
+        Copies of what was given, as it was before the call.
+    options : dict
+        Keyword arguments, likewise.
+    result : object
+        What came back, by identity.
+    """
+
+    layer: int
+    method: str
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+    result: Any
+
+
+class Traced:
+    """An adapter whose calls are written down.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Who answers.
+    """
+
+    def __init__(self, adapter: Any) -> None:
+        self._adapter = adapter
+        self.calls: list[Call] = []
+        self.layers = 0
+
+    def __call__(self, config: Config) -> Any:
+        """Build a layer, and write that down."""
+        number = self.layers
+        self.layers += 1
+        layer = self._adapter(config)
+        self.calls.append(Call(number, "", (config,), {}, layer))
+        return _TracedLayer(self, number, layer)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._adapter, name)
+        if name in ("moments", "weighted_moments", "batch_normalization"):
+            return self.written(-1, name, value)
+        return value
+
+    def written(self, layer: int, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function, whose calls are written down."""
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            kept = tuple(_copy(value) for value in arguments)
+            named = {key: _copy(value) for key, value in options.items()}
+            result = None
+            try:
+                result = function(*arguments, **options)
+            finally:
+                self.calls.append(Call(layer, name, kept, named, result))
+            return result
+
+        return call
+
+
+class _TracedLayer:
+    """A layer whose calls are written down."""
+
+    def __init__(self, trace: Traced, number: int, layer: Any) -> None:
+        self._trace, self._number, self._layer = trace, number, layer
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._trace.written(self._number, "__call__", self._layer)(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._layer, name)
+        if name == "compile":
+            return self._compiled
+        return self._trace.written(self._number, name, value) if callable(value) else value
+
+    def _compiled(self) -> Any:
+        """Compile, which makes another layer."""
+        number = self._trace.layers
+        self._trace.layers += 1
+        layer = self._trace.written(self._number, "compile", self._layer.compile)()
+        return _TracedLayer(self._trace, number, layer)
+
+
+def _copy(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
