@@ -139,7 +139,8 @@ def _begins(adapter: Any, sound: Any, law: Law, case: Case, grade: str) -> str:
     wrong = [ratio for ratio, bad in seen.items() if bad]
     if not wrong or seen[0.0]:
         return ""
-    return f"it begins where the mean is {wrong[0]:g} standard deviations from 0; at {max(r for r in seen if r < wrong[0]):g} it is not seen"
+    below = max(ratio for ratio in seen if ratio < wrong[0])
+    return f"it begins where the mean is {wrong[0]:g} standard deviations from 0; at {below:g} it is not seen"
 
 
 def _words(case: Case) -> str:

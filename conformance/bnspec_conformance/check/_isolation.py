@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import TimeoutError as Late
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -40,7 +40,7 @@ class Isolation:
         # A process that is spawned has no thread, lock or framework of ours.
         self.pool = ProcessPool(max_workers=jobs, context=get_context("spawn"), initializer=_talk_to_stderr)
 
-    def __enter__(self) -> Isolation:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -50,7 +50,7 @@ class Isolation:
 
     def close(self) -> None:
         """End all processes, at once."""
-        self.pool.stop()
+        self.pool.stop()  # type: ignore[no-untyped-call]
         self.pool.join()
 
     def send(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Callable[[], Any]:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnspec_conformance.adapter import Config
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bnspec_conformance.adapter import Config
     from bnspec_conformance.checks import Miss
 
     from ._trace import Call
