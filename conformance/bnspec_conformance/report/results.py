@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OUTCOMES", "summarize", "write"]
+__all__ = ["OUTCOMES", "save", "summarize", "write"]
 
 OUTCOMES = ("passed", "failed", "known", "skipped")
 """How a trial ends; a failure that is on a list is known."""
@@ -67,9 +67,26 @@ def write(found: dict[str, Any], folder: str) -> Path:
     pathlib.Path
         The file.
     """
-    path = Path(folder) / "results.json"
+    return save(found, Path(folder) / "results.json")
+
+
+def save(found: dict[str, Any], path: Path) -> Path:
+    """Write a result, whole or not at all.
+
+    Parameters
+    ----------
+    found : dict
+        As of :func:`summarize`, and more.
+    path : pathlib.Path
+        The file; its folder is made.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".partial")
+    draft = path.with_name(f"{path.name}.partial")
     # JSON has no infinity; an error beyond all bounds is written as a string.
     draft.write_text(json.dumps(_finite(found), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     draft.replace(path)
@@ -79,7 +96,7 @@ def write(found: dict[str, Any], folder: str) -> Path:
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
     if isinstance(value, float) and (value != value or abs(value) == float("inf")):
         return str(value)

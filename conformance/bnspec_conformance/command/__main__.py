@@ -1,0 +1,5 @@
+"""``python -m bnspec_conformance.command`` is the same as ``bnspec``."""
+
+from . import main
+
+main()

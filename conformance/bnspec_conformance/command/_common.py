@@ -1,0 +1,57 @@
+"""What the subcommands share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from bnspec import conventions
+
+if TYPE_CHECKING:
+    from bnspec.conventions import Convention
+
+__all__ = [
+    "BROKEN",
+    "UNLOADABLE",
+    "UNPROVEN",
+    "Implementation",
+    "console",
+    "convention_of",
+    "fail",
+    "look_here",
+    "stderr",
+]
+
+BROKEN, UNLOADABLE, UNPROVEN = 1, 3, 4
+
+Implementation = Annotated[str, typer.Argument(metavar="MODULE:ATTR", help="The adapter of the implementation.")]
+
+console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def look_here() -> None:
+    """Let modules of the current folder be imported, as Python itself does."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def fail(text: str, code: int) -> NoReturn:
+    """Say what is wrong on stderr, and exit."""
+    stderr.print(text)
+    raise typer.Exit(code)
+
+
+def convention_of(name: str | None) -> Convention | None:
+    """Find a convention by its name; a wrong one is a wrong option."""
+    if name is None:
+        return None
+    try:
+        return conventions.named(name)
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
