@@ -113,7 +113,7 @@ class Checks:
             wanted, place = exact.to_float()[at], tuple(map(int, at))
             raise LawBroken(
                 f"{what} must be {wanted} within {bound[at]:.3g} at {place}. "
-                f"Got {seen[at]}, {ratio[at]:.3g} times the bound.",
+                f"Got {seen[at]!s}, {ratio[at]:.3g} times the bound.",
                 Miss(what, seen, place, float(wanted), float(seen[at]), float(bound[at])),
             )
 

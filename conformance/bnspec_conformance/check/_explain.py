@@ -70,11 +70,11 @@ def _sound(convention: Convention) -> Any:
     return type("Sound", (Complete,), {"convention": convention})
 
 
-def _broken(adapter: Any, law: Law, case: Case, grade: str) -> LawBroken | Exception | None:
+def _broken(adapter: Any, law: Law, case: Case, grade: str) -> BaseException | None:
     """Try a law without a word about gaps, and return what it raised."""
     try:
         law.check(adapter, case, GRADES[grade], Checks())
-    except Exception as error:  # noqa: BLE001 - whatever an adapter raises breaks the law
+    except BaseException as error:  # noqa: BLE001 - an adapter may also try to end the process
         return error
     return None
 
@@ -101,13 +101,14 @@ def explain(request: Request, law: str, case: str | Case) -> Explanation:
         sound = _sound(adapter.convention)
         able = not (found.requires | given.requires) & gaps_of(sound).keys()
 
+        kind = type(_broken(adapter, found, given, request.grade))
+
         def broken(other: Case) -> bool:
             # What breaks the law for a sound implementation too is no case of that law.
-            return _broken(sound, found, other, request.grade) is None and (
-                _broken(adapter, found, other, request.grade) is not None
-            )
+            sound_too = _broken(sound, found, other, request.grade) is not None
+            return not sound_too and type(_broken(adapter, found, other, request.grade)) is kind
 
-        small = smallest(given, broken, request.seed) if able and broken(given) else given
+        small = smallest(given, broken, request.seed) if able and kind is not type(None) and broken(given) else given
         traced = Traced(adapter)
         error = _broken(traced, found, small, request.grade)
         begins = _begins(adapter, sound, found, small, request.grade) if able else ""

@@ -229,7 +229,7 @@ def _explained(
     for law, outcome, answer in answers:
         try:
             found = asdict(answer())
-        except Ended:
+        except Ended:  # it hangs or dies there too: what is known is that it did
             found = {"law": law, "case": outcome.case, "message": outcome.message}
         explanations.append({**found, "failures": counts[law]})
     broken = [(law, outcome.drawn or outcome.case) for law, outcome in chosen if not outcome.raised]

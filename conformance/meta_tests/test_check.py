@@ -1,0 +1,320 @@
+"""The check of a stranger's implementation: verdicts, explanations, bad adapters, isolation, known failures."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from bnspec.conventions import KERAS, TORCH
+from bnspec_conformance.check import Isolation, Request, Unloadable, check, read_known
+from bnspec_conformance.check._run import _DRAWN, selected
+from bnspec_conformance.laws import LAWS
+from bnspec_conformance.report.explained import render
+
+ADAPTERS = """
+import os
+import time
+
+import numpy as np
+
+from bnspec_conformance.mutants import Sound
+
+
+class Good(Sound):
+    pass
+
+
+class OnePass(Sound):
+    def variance(self, x, mean):
+        return self.average(x * x) - mean * mean
+
+
+class Raises(Sound):
+    def read(self):
+        raise RuntimeError("no state today")
+
+
+class Exits(Sound):
+    def __call__(self, x, training):
+        raise SystemExit(0)
+
+
+class Dies(Sound):
+    def __call__(self, x, training):
+        if not training:
+            os._exit(7)
+        return super().__call__(x, training)
+
+
+class Hangs(Sound):
+    def __call__(self, x, training):
+        if not training:
+            time.sleep(600)
+        return super().__call__(x, training)
+
+
+class Shapes(Sound):
+    def __call__(self, x, training):
+        return super().__call__(x, training)[None]
+
+
+class Dtypes(Sound):
+    def __call__(self, x, training):
+        return super().__call__(x, training).astype("complex64")
+
+
+class Views(Sound):
+    def __call__(self, x, training):
+        x[...] = super().__call__(x, training)
+        return x
+
+
+class Lists(Sound):
+    def __call__(self, x, training):
+        return super().__call__(x, training).tolist()
+
+
+class Nans(Sound):
+    def __call__(self, x, training):
+        return super().__call__(x, training) * float("nan")
+
+
+class Prints(Sound):
+    def __call__(self, x, training):
+        print("garbage")
+        return super().__call__(x, training)
+
+
+class Nothing(Sound):
+    gaps = {f"rank {rank}": "no" for rank in range(1, 6)} | dict.fromkeys(("float32", "float16", "float64"), "no")
+
+
+class Bare:
+    def __init__(self, config):
+        self.layer = Sound(config)
+
+    def load(self, *values):
+        self.layer.load(*values)
+
+    def __call__(self, x, training):
+        return self.layer(x, training)
+
+    def read(self):
+        return self.layer.read()
+
+
+NUMBER = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def isolation(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("strangers")
+    (folder / "strangers.py").write_text(ADAPTERS)
+    (folder / "broken_module.py").write_text("import no_such_package\n")
+    (folder / "leaving_module.py").write_text("import os\nos._exit(5)\n")
+    sys.path.insert(0, str(folder))
+    with Isolation() as found:
+        yield found
+    sys.path.remove(str(folder))
+
+
+def request(name, convention=None, grade="naive", **options):
+    return Request(f"strangers:{name}", convention, grade, **options)
+
+
+def checked(isolation, name, *select, convention=None, **options):
+    return check(request(name, convention), isolation, select=select, **options)
+
+
+def test_a_sound_implementation_conforms(isolation):
+    seen = []
+    found = checked(isolation, "Good", progress=lambda done, total: seen.append((done, total)))
+    assert found["verdict"] == "conforms"
+    assert found["summary"]["failed"] == 0
+    assert found["summary"]["passed"] > 100
+    assert sum(found["summary"].values()) == len(found["trials"]) == sum(len(law.cases) for law in LAWS)
+    assert seen[-1] == (len(found["trials"]),) * 2
+    assert found["explanations"] == found["alike"] == found["stale"] == []
+    assert json.loads(json.dumps(found)) == found
+    assert "strangers:Good conforms" in render(found)
+
+
+def test_an_explanation_says_what_a_reader_needs(isolation, tmp_path):
+    found = checked(isolation, "OnePass", "running")
+    assert found["verdict"] == "broken"
+    first = found["explanations"][0]
+    assert first["law"] == "running.several_steps_then_evaluation"
+    assert first["sentence"]
+    assert first["effect"]
+    assert first["multiple"] > 1.0
+    assert "the mean is" in first["begins"]
+    assert first["failures"] >= 1
+    assert found["alike"][0]["name"] in ("OnePassVariance", "OnePassVarianceUnclamped")
+    assert found["alike"][0]["same"] == len(found["explanations"])
+    text = render(found)
+    for part in (first["law"], "in practice", "smallest input", "times the bound", found["alike"][0]["reference"]):
+        assert part in text
+    # The snippet needs neither the law nor the suite, and shows the number that the message names.
+    (tmp_path / "again.py").write_text(first["snippet"])
+    assert "bnspec" not in first["snippet"]
+    done = subprocess.run(
+        [sys.executable, tmp_path / "again.py"], capture_output=True, text=True, check=True, env=_with_path()
+    )
+    seen = first["message"].partition("Got ")[2].partition(",")[0]
+    assert done.stdout.startswith(f"got {seen} where ")
+
+
+def _with_path():
+    import os
+
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Raises", "RuntimeError: no state today at *strangers.py:*declare in `gaps`"),
+        ("Exits", "SystemExit: 0 at "),
+        ("Shapes", "must have shape (7, 3). Got shape=(1, 7, 3)"),
+        ("Dtypes", "must have dtype float32. Got dtype=complex64"),
+        ("Views", "the input must be unchanged to the byte"),
+        ("Lists", "must be a NumPy array. Got type=list"),
+        ("Nans", "Got nan, "),
+    ],
+)
+def test_a_bad_adapter_gets_a_clear_message_and_the_other_laws_run(isolation, name, text):
+    found = checked(isolation, name, "normalization.evaluation", "running.several*", explained=1)
+    assert found["verdict"] == "broken"
+    messages = [trial["message"] for trial in found["trials"] if trial["outcome"] == "failed"]
+    assert messages
+    parts = text.split("*")
+    for part in parts:
+        assert any(part in message for message in messages), messages[0]
+    assert len(found["trials"]) == len(selected(["normalization.evaluation", "running.several*"]))
+
+
+@pytest.mark.parametrize(("name", "text"), [("Hangs", "hung: it gave no answer within"), ("Dies", "exit code 7")])
+def test_an_adapter_that_hangs_or_dies_ends_its_own_case_only(isolation, name, text):
+    # normalization.training evaluates at its end, purity.outputs_are_kept too; the first law never does.
+    found = checked(isolation, name, "degenerate.one_element", "purity.training_output*", timeout=1.0, explained=0)
+    outcomes = {trial["outcome"] for trial in found["trials"] if trial["law"] == "training_output_ignores_the_state"}
+    assert outcomes == {"passed"}
+    ended = [trial for trial in found["trials"] if trial["law"] == "one_element"]
+    assert all(trial["outcome"] == "failed" and text in trial["message"] for trial in ended)
+
+
+def test_what_an_adapter_prints_is_not_in_our_output(isolation, capfd):
+    found = checked(isolation, "Prints", "normalization.evaluation")
+    assert found["verdict"] == "conforms"
+    assert capfd.readouterr().out == ""
+
+
+def test_nothing_that_was_tried_proves_nothing(isolation):
+    found = checked(isolation, "Nothing")
+    assert found["verdict"] == "unproven"
+    assert found["summary"]["passed"] == 0
+    assert "nothing was proven" in render(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("strangers", "must be given as module:attribute"),
+        ("no_such_module:Thing", "No module named 'no_such_module'"),
+        ("broken_module:Thing", "No module named 'no_such_package'"),
+        ("leaving_module:Thing", "ended its process with exit code 5"),
+        ("strangers:Goood", "Did you mean 'Good'?"),
+        ("strangers:NUMBER", "must be callable"),
+        ("strangers:Bare", "have a convention"),
+    ],
+)
+def test_what_cannot_be_loaded(isolation, path, text):
+    with pytest.raises(Unloadable, match=path.partition(":")[0]) as error:
+        check(Request(path, None, "naive"), isolation)
+    assert text in str(error.value)
+
+
+def test_a_convention_may_be_named_where_the_adapter_has_none_or_another(isolation):
+    select = ("running.several*",)
+    assert checked(isolation, "Bare", *select, convention=TORCH)["verdict"] == "conforms"
+    found = checked(isolation, "Good", *select, convention=KERAS)
+    # It divides by N - 1, whatever it is held to.
+    assert (found["verdict"], found["convention"]["name"]) == ("broken", "KERAS")
+    assert "moving_mean" in found["explanations"][0]["message"]  # and the momentum is of the other
+
+
+def test_cases_are_drawn_and_what_fails_is_made_small(isolation):
+    names = [f"{law.group}.{law.name}" for law in LAWS]
+    assert set(_DRAWN) <= set(names)
+    drawn = {"seed": 1, "max_examples": 40}
+    found = check(request("Good", **drawn), isolation, select=_DRAWN)
+    assert found["verdict"] == "conforms"
+    assert sum(trial["case"] == "drawn" for trial in found["trials"]) == len(_DRAWN)
+    found = check(request("OnePass", **drawn), isolation, select=_DRAWN[:1], explained=0)
+    (failed,) = [trial for trial in found["trials"] if trial["case"] == "drawn"]
+    assert failed["outcome"] == "failed"
+
+
+def known_file(tmp_path, text):
+    path = tmp_path / "known.toml"
+    path.write_text(text)
+    return path
+
+
+LISTED = """
+[[known]]
+law = "running.*"
+case = "{case}"
+reason = "one pass"
+link = "https://example.org/1"
+"""
+
+
+def test_a_known_failure_is_strict(isolation, tmp_path):
+    select = ("running.several*", "normalization.evaluation")
+    listed = read_known(known_file(tmp_path, LISTED.format(case="*")))
+    found = checked(isolation, "OnePass", *select, known=listed)
+    assert found["verdict"] == "conforms"
+    assert found["summary"]["known"] >= 1
+    assert "one pass (https://example.org/1)" in render(found)
+    found = checked(isolation, "Good", *select, known=listed)
+    assert found["verdict"] == "broken"
+    assert "does not fail any more" in found["stale"][0]
+    listed = read_known(known_file(tmp_path, LISTED.format(case="nowhere")))
+    assert "matches nothing" in checked(isolation, "Good", *select, known=listed)["stale"][0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[known", "must be TOML"),
+        ("other = 1", "nothing else"),
+        ('[[known]]\nlaw = "a"\nlink = "https://b"', "must have a reason"),
+        ('[[known]]\nlaw = "a"\nreason = "b"', "must have a link"),
+        ('[[known]]\nlaw = "a"\nreason = "b"\nlink = "b"', "must be an address"),
+        ('[[known]]\nlaw = "a"\nreason = ""\nlink = "https://b"', "must be text"),
+        ('[[known]]\nlaw = "a"\nreasons = "b"', "Did you mean 'reason'?"),
+    ],
+)
+def test_a_wrong_list_of_known_failures(tmp_path, text, message):
+    with pytest.raises(ValueError, match="known failure") as error:
+        read_known(known_file(tmp_path, text))
+    assert message in str(error.value)
+
+
+def test_a_wrong_selection(isolation):
+    with pytest.raises(ValueError, match="Did you mean 'running'"):
+        checked(isolation, "Good", "runing")
+
+
+def test_every_law_says_what_follows():
+    assert [law.name for law in LAWS if not law.effect or not law.sentence] == []
+
+
+def test_a_definition_is_held_to_more(isolation):
+    found = check(request("Good", grade="definition"), isolation, select=["normalization.training_on*"])
+    assert found["grade"] == "definition"
+    assert np.isfinite([trial["worst"] for trial in found["trials"] if trial["worst"] is not None]).all()
