@@ -17,12 +17,16 @@ from bnspec_conformance.report.collector import PROPERTIES, Collector
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from bnspec_conformance.check import Isolation, Known
+    from bnspec_conformance.check._attempt import Outcome
     from bnspec_conformance.laws import Subject, Trial
 
 _SUITE = Path(__file__).with_name("test_laws.py").resolve()
 _SUBJECTS = pytest.StashKey["list[Subject]"]()
 _COLLECTOR = pytest.StashKey[Collector]()
 _DECLARED = pytest.StashKey[str]()
+_ISOLATION = pytest.StashKey["Isolation"]()
+_KNOWN = pytest.StashKey["tuple[Known, ...]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,6 +46,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="MODULE:ATTR",
         help="try an implementation of your own, through its adapter, instead of the backends",
+    )
+    group.addoption(
+        "--bn-convention", metavar="NAME", help="hold implementations to this convention, and not to their adapters'"
+    )
+    group.addoption(
+        "--bn-grade",
+        default="naive",
+        choices=("naive", "two-pass", "definition"),
+        help="how exact implementations must be: naive, the default, is what every sound one reaches",
+    )
+    group.addoption(
+        "--bn-timeout", type=float, default=60.0, metavar="SECONDS", help="that a case of an implementation may take"
+    )
+    group.addoption(
+        "--bn-known-failures", metavar="FILE", help="failures of implementations that are known: a strict list in TOML"
     )
     group.addoption(
         "--bn-mode",
@@ -97,6 +116,21 @@ def record_worst(request: pytest.FixtureRequest) -> Callable[[float | None, int]
     return note
 
 
+@pytest.fixture
+def excuse(request: pytest.FixtureRequest) -> Callable[[Trial, Outcome], None]:
+    """Expect a failure that is on the list."""
+
+    def known(trial: Trial, outcome: Outcome) -> None:
+        entry = next((each for each in request.config.stash[_KNOWN] if each.matches(outcome)), None)
+        if entry is not None:
+            reason = f"{entry.reason} ({entry.link})"
+            request.node.user_properties.append(("bnspec.known", reason))
+            request.node.stash[_DECLARED] = reason
+            pytest.xfail(reason)
+
+    return known
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -116,6 +150,12 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     names = ", ".join(subject.name for subject in _subjects(config))
     absent = [f"bnspec: not present: {name}: {reason}" for name, reason in config.stash[_COLLECTOR].absent.items()]
     return [f"bnspec: subjects: {names}", *absent]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the processes in which implementations ran."""
+    if _ISOLATION in config.stash:
+        config.stash[_ISOLATION].close()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -140,14 +180,11 @@ def _asked(config: pytest.Config) -> bool:
 def _subjects(config: pytest.Config) -> list[Subject]:
     if _SUBJECTS in config.stash:
         return config.stash[_SUBJECTS]
-    missing = [name for name in ("rich", "sklearn") if find_spec(name) is None]
+    missing = [name for name in ("pebble", "rich", "sklearn") if find_spec(name) is None]
     if missing:
         raise pytest.UsageError(f"{', '.join(missing)} must be installed: pip install 'bnspec[conformance]'")
-    from bnspec_conformance.subjects import (  # noqa: PLC0415 - see the module's docstring
-        backend_subject,
-        implementation_subject,
-        present_backends,
-    )
+    from bnspec_conformance.check import Unloadable  # noqa: PLC0415 - see the module's docstring
+    from bnspec_conformance.subjects import backend_subject, present_backends  # noqa: PLC0415
 
     backends: list[str] = config.getoption("bn_backend")
     absent: dict[str, str] = {}
@@ -156,9 +193,27 @@ def _subjects(config: pytest.Config) -> list[Subject]:
     try:
         modes: list[str] = config.getoption("bn_mode") or [""]
         subjects = [backend_subject(name, mode) for name in backends for mode in modes]
-        subjects += [implementation_subject(path) for path in config.getoption("bn_implementation")]
-    except (ImportError, RuntimeError, TypeError, ValueError) as error:
+        subjects += _implementations(config)
+    except (ImportError, OSError, RuntimeError, TypeError, Unloadable, ValueError) as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[_SUBJECTS] = subjects
     config.stash[_COLLECTOR].absent = absent
     return subjects
+
+
+def _implementations(config: pytest.Config) -> list[Subject]:
+    """Load implementations, each in a process of its own."""
+    paths: list[str] = config.getoption("bn_implementation")
+    if not paths:
+        return []
+    from bnspec import conventions  # noqa: PLC0415 - see the module's docstring
+    from bnspec_conformance.check import Isolation, Request, read_known, remote_subject  # noqa: PLC0415
+
+    name, listed = config.getoption("bn_convention"), config.getoption("bn_known_failures")
+    convention = None if name is None else conventions.named(name)
+    known = () if listed is None else read_known(Path(listed))
+    isolation = Isolation()
+    config.stash[_ISOLATION] = isolation
+    config.stash[_KNOWN] = config.stash[_COLLECTOR].known = known
+    requests = [Request(path, convention, config.getoption("bn_grade")) for path in paths]
+    return [remote_subject(request, isolation, config.getoption("bn_timeout")) for request in requests]

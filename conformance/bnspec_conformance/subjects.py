@@ -1,4 +1,4 @@
-"""Who is tried: the backends that are here, or implementations of others."""
+"""Who is tried: the backends that are here."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import bnspec
 from bnspec import conventions, registry
 from bnspec.errors import message, nearest
 
-from .adapter import gaps_of, load
-from .bounds import DEFINITION, NAIVE
+from .bounds import DEFINITION
 from .definition import OUTSIDE, DefinitionAdapter
 from .laws import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["backend_subject", "implementation_subject", "present_backends"]
+__all__ = ["backend_subject", "present_backends"]
 
 # What laws that depend little on conventions are tried under comes first; together they have every value that changes
 # a number.
@@ -66,28 +65,6 @@ def backend_subject(name: str, mode: str = "") -> Subject:
     shown = f"{backend.name} [{mode}]" if mode else backend.name
     offered = _IN_MODES if mode else _OFFERED
     return Subject(shown, tuple(DefinitionAdapter(backend, value, mode) for value in offered), DEFINITION)
-
-
-def implementation_subject(path: str) -> Subject:
-    """Hold an implementation of somebody else to the bounds that every sound one reaches.
-
-    Parameters
-    ----------
-    path : str
-        ``module:attribute``, an adapter.
-
-    Returns
-    -------
-    Subject
-
-    Raises
-    ------
-    ValueError, ImportError, TypeError
-        If there is no adapter of that name.
-    """
-    adapter = load(path)
-    gaps_of(adapter)  # refuses what is declared wrongly before anything is tried
-    return Subject(path, (adapter,), NAIVE)
 
 
 def present_backends(names: Iterable[str] | None = None) -> tuple[list[str], dict[str, str]]:

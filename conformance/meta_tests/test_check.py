@@ -1,6 +1,7 @@
 """The check of a stranger's implementation: verdicts, explanations, bad adapters, isolation, known failures."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -168,8 +169,6 @@ def test_an_explanation_says_what_a_reader_needs(isolation, tmp_path):
 
 
 def _with_path():
-    import os
-
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 

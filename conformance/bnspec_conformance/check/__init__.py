@@ -2,7 +2,8 @@
 
 from ._attempt import Request
 from ._isolation import Isolation
-from ._known import Known, read_known
+from ._known import Known, read_known, stale
+from ._remote import Remote, remote_subject
 from ._run import Unloadable, check
 
-__all__ = ["Isolation", "Known", "Request", "Unloadable", "check", "read_known"]
+__all__ = ["Isolation", "Known", "Remote", "Request", "Unloadable", "check", "read_known", "remote_subject", "stale"]

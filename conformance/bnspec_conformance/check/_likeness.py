@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Likeness", "likenesses"]
 
+
 class Likeness(NamedTuple):
     """A known defect that behaves the same.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ._attempt import Description, Request
     from ._known import Known
 
-__all__ = ["Unloadable", "check", "loaded", "selected"]
+__all__ = ["Unloadable", "answered", "check", "loaded", "selected", "sent"]
 
 _LOADING = 300.0  # seconds; some frameworks take a minute to import
 _EXPLAINING = 4.0  # times as long as a case may take, and what the search takes
@@ -147,10 +147,10 @@ def check(
         wanted += [(law, DRAWN) for law in laws if law in _DRAWN]
     # A process that took another's place must load the adapter first.
     patience = timeout + 3.0 * loading
-    waiting = [(law, case, _sent(request, isolation, law, case, patience)) for law, case in wanted]
+    waiting = [(law, case, sent(request, isolation, law, case, patience)) for law, case in wanted]
     outcomes = []
     for law, case, answer in waiting:
-        outcomes.append(_outcome(law, case, answer))
+        outcomes.append(answered(law, case, answer))
         progress(len(outcomes), len(wanted))
     failed = [outcome for outcome in outcomes if outcome.outcome == "failed"]
     excused = {outcome.id: entry for outcome in failed for entry in known if entry.matches(outcome)}
@@ -173,13 +173,43 @@ def check(
     }
 
 
-def _sent(request: Request, isolation: Isolation, law: str, case: str, timeout: float) -> Callable[[], Any]:
+def sent(request: Request, isolation: Isolation, law: str, case: str, timeout: float) -> Callable[[], Any]:
+    """Send a trial.
+
+    Parameters
+    ----------
+    request : Request
+        Who is tried.
+    isolation : Isolation
+        Where.
+    law, case : str
+        ``group.name``, and the case's id.
+    timeout : float
+        Seconds that a case may take.
+
+    Returns
+    -------
+    callable
+        As of :meth:`Isolation.send`.
+    """
     several = max(1, request.max_examples) if case == DRAWN else 1
     return isolation.send(attempt, request, law, case, timeout=timeout * min(several, 10))
 
 
-def _outcome(law: str, case: str, answer: Callable[[], Any]) -> Outcome:
-    """Wait for the answer; that there is none is a failure of its case."""
+def answered(law: str, case: str, answer: Callable[[], Any]) -> Outcome:
+    """Wait for the answer; that there is none is a failure of its case.
+
+    Parameters
+    ----------
+    law, case : str
+        What was sent.
+    answer : callable
+        As of :func:`sent`.
+
+    Returns
+    -------
+    Outcome
+    """
     try:
         found: Outcome = answer()
     except Ended as ended:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pytest
 
+    from bnspec_conformance.check import Known
+
 __all__ = ["PROPERTIES", "Collector"]
 
 # Under a prefix of our own: other people's tests record properties too.
@@ -29,6 +31,8 @@ class Collector:
         self.folder: str | None = config.getoption("bn_report")
         self.trials: list[dict[str, Any]] = []
         self.absent: dict[str, str] = {}
+        self.known: tuple[Known, ...] = ()
+        self.stale: list[str] = []
         if self.folder is not None:
             # A run that ends before its report must not leave an older one behind.
             (Path(self.folder) / "results.json").unlink(missing_ok=True)
@@ -43,8 +47,8 @@ class Collector:
             {
                 "id": report.nodeid.partition("[")[2].removesuffix("]"),
                 **{name.removeprefix("bnspec."): properties[name] for name in PROPERTIES},
-                "outcome": report.outcome,
-                "reason": str(reason).removeprefix("Skipped: "),
+                "outcome": "known" if "bnspec.known" in properties else report.outcome,
+                "reason": properties.get("bnspec.known") or str(reason).removeprefix("Skipped: "),
                 "worst": properties.get("bnspec.worst"),
                 "unbounded": properties.get("bnspec.unbounded", 0),
                 "message": _last_line(report) if report.failed else "",
@@ -56,7 +60,8 @@ class Collector:
         """Fail a run in which a subject has passed nothing: all that it skipped proves nothing."""
         passed = {trial["subject"] for trial in self.trials if trial["outcome"] == "passed"}
         self.unproven = sorted({trial["subject"] for trial in self.trials} - passed)
-        if self.unproven and exitstatus == 0:
+        self.stale = self._stale()
+        if (self.unproven or self.stale) and exitstatus == 0:
             session.exitstatus = 1
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -75,8 +80,26 @@ class Collector:
         terminalreporter.write(console.render(found))
         for subject in self.unproven:
             terminalreporter.write_line(f"{subject} has passed nothing, so nothing is proven about it: the run fails")
+        for line in self.stale:
+            terminalreporter.write_line(f"{line}: the run fails")
         if self.folder is not None:
             terminalreporter.write_line(f"results: {results.write(found, self.folder)}")
+
+    def _stale(self) -> list[str]:
+        """List the known failures that say what is not so."""
+        if not self.known or not self.trials:
+            return []
+        from bnspec_conformance.check import stale  # noqa: PLC0415 - see the plugin's docstring
+        from bnspec_conformance.check._attempt import Outcome  # noqa: PLC0415
+
+        ends = {"known": "failed"}
+        return stale(
+            self.known,
+            [
+                Outcome(trial["group"], trial["law"], trial["case"], ends.get(trial["outcome"], trial["outcome"]))
+                for trial in self.trials
+            ],
+        )
 
 
 def _last_line(report: pytest.TestReport) -> str:
