@@ -110,9 +110,11 @@ def explanation(failures: list[Known], options: Mapping[str, Any], verdict: Verd
         Empty if what is off, or what was raised, is not all explained. One name, if one explains everything.
     """
     there = [failure for failure in failures if failure.applies(options)]
-    if verdict.raised:
-        return next((each.name for each in there if each.raises and re.search(each.raises, verdict.raised)), "")
     off = {name for name, ratio in verdict.ratios.items() if not ratio <= 1.0}
+    if verdict.raised:
+        raising = next((each.name for each in there if each.raises and re.search(each.raises, verdict.raised)), "")
+        others = explanation(failures, options, verdict._replace(raised="")) if raising and off else ""
+        return "" if off and not others else " and ".join(name for name in (raising, others) if name)
     for each in there:
         if off <= set(each.quantities):
             return each.name
