@@ -42,6 +42,8 @@ class Known:
         Where it was reported, or where the source says so.
     probe : mapping
         Options with which it must appear, beside `when`.
+    draw : int, optional
+        Which draw with these options the probe is, where not every one is of a shape that shows it.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Known:
     quantities: tuple[str, ...] = ()
     raises: str = ""
     probe: Mapping[str, Any]
+    draw: int | None = None
 
     def applies(self, options: Mapping[str, Any]) -> bool:
         """Tell whether it may appear with these options."""
