@@ -42,6 +42,8 @@ class Known:
         Where it was reported, or where the source says so.
     probe : mapping
         Options with which it must appear, beside `when`.
+    draw : int, optional
+        Which draw with these options the probe is, where not every one is of a shape that shows it.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Known:
     quantities: tuple[str, ...] = ()
     raises: str = ""
     probe: Mapping[str, Any]
+    draw: int | None = None
 
     def applies(self, options: Mapping[str, Any]) -> bool:
         """Tell whether it may appear with these options."""
@@ -110,9 +113,11 @@ def explanation(failures: list[Known], options: Mapping[str, Any], verdict: Verd
         Empty if what is off, or what was raised, is not all explained. One name, if one explains everything.
     """
     there = [failure for failure in failures if failure.applies(options)]
-    if verdict.raised:
-        return next((each.name for each in there if each.raises and re.search(each.raises, verdict.raised)), "")
     off = {name for name, ratio in verdict.ratios.items() if not ratio <= 1.0}
+    if verdict.raised:
+        raising = next((each.name for each in there if each.raises and re.search(each.raises, verdict.raised)), "")
+        others = explanation(failures, options, verdict._replace(raised="")) if raising and off else ""
+        return "" if off and not others else " and ".join(name for name in (raising, others) if name)
     for each in there:
         if off <= set(each.quantities):
             return each.name

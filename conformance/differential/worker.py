@@ -108,7 +108,7 @@ class _Run:
         """Try each known failure where it must appear."""
         found = []
         for number, failure in enumerate(self.failures):
-            drawn = self.draw(10_000_000 + number, failure.forced)
+            drawn = self.draw(10_000_000 + (number if failure.draw is None else failure.draw), failure.forced)
             verdict = self.judged(drawn)
             appears = not verdict.agrees and failure.explains(drawn.options, verdict)
             found.append(

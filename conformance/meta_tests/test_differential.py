@@ -171,6 +171,11 @@ def test_a_known_failure_explains_nothing_else():
     assert explanation([listed], options, raised) == ""
     assert explanation([entry(raises="TypeError")], options, raised) == "one"
     assert explanation([entry(raises="ValueError")], options, raised) == ""
+    both = raised._replace(ratios={"y": 2.0})
+    assert explanation([entry(raises="TypeError")], options, both) == ""
+    assert (
+        explanation([entry(raises="TypeError"), entry(name="two", quantities=("y",))], options, both) == "one and two"
+    )
     other = entry(name="two", quantities=("dx",))
     assert explanation([listed, other], options, off._replace(ratios={"y": 2.0, "dx": 1.5})) == "one and two"
     assert listed.forced == {"data": "empty", "weights": False, "momentum": "drawn"}

@@ -264,7 +264,8 @@ def moved(
     form, _ = formats(case, convention)
     usual = 6 if convention.average == "exponential" or case.take is None else 20
     keep = None if case.take is None else 1.0 - case.take
-    debiased = {"debiased": ("moving_mean", "moving_variance"), "debiased_mean": ("moving_mean",)}
+    both = ("moving_mean", "moving_variance", "moving_stddev")
+    debiased = {"debiased": both, "debiased_mean": both[:1]}
     after = dict(state)
     for entry in step.entries:
         divided = bounds.share_roundings(grade, keep, entry.num_batches, usual)

@@ -120,22 +120,21 @@ def _with_jax(
 ) -> dict[str, Any]:
     import jax  # noqa: PLC0415 - not there with other backends
 
-    frozen = [v.value for v in layer.non_trainable_variables]
-    variables = layer.trainable_variables
-
-    def pulled(x: Any, values: Any, cotangent: Any) -> Any:
-        def called(x: Any, values: Any) -> Any:
-            return layer.stateless_call(values, frozen, x, **options)[0]
+    def pulled(x: Any, values: dict[str, Any], cotangent: Any) -> Any:
+        def called(x: Any, values: dict[str, Any]) -> Any:
+            # In a frozen layer, its parameters are among what is not trained.
+            given = {id(parameters[name]): value for name, value in values.items()}
+            parts = layer.trainable_variables, layer.non_trainable_variables
+            return layer.stateless_call(*([given.get(id(v), v.value) for v in part] for part in parts), x, **options)[0]
 
         return jax.vjp(called, x, values)[1](cotangent)
 
     by_x, by_values = (jax.jit(pulled) if compiled else pulled)(
-        keras.ops.convert_to_tensor(x), [v.value for v in variables], keras.ops.convert_to_tensor(cotangent)
+        keras.ops.convert_to_tensor(x),
+        {name: variable.value for name, variable in parameters.items()},
+        keras.ops.convert_to_tensor(cotangent),
     )
-    found = {"x": by_x}
-    for name, variable in parameters.items():
-        found[name] = next(g for v, g in zip(variables, by_values, strict=True) if v is variable)
-    return found
+    return {"x": by_x, **by_values}
 
 
 def _with_torch(layer: Any, parameters: dict[str, Any], x: Array, cotangent: Array, options: Any) -> dict[str, Any]:
