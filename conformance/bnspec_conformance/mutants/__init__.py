@@ -2,6 +2,7 @@
 
 from . import (
     _adjustment,
+    _calls,
     _conventions,
     _degenerate,
     _ghosts,
@@ -20,6 +21,7 @@ __all__ = ["MUTANTS", "Complete", "Mutant", "Sound"]
 
 _TOPICS = (
     _state,
+    _calls,
     _numerics,
     _layout,
     _degenerate,
