@@ -1,4 +1,4 @@
-"""Mutants on degenerate batches."""
+"""Mutants of degenerate batches."""
 
 from __future__ import annotations
 

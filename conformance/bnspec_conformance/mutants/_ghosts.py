@@ -188,13 +188,8 @@ class BesselCountsOneGhost(Complete):
 
 @repeats("google/flax 0.12.8, an all-False mask")
 class AbsentGhostIsNaN(Complete):
-    """The statistics of a ghost batch without weight in a channel are NaN, and enter the averages."""
-
-    convention = _EACH
+    """The statistics of a ghost batch without weight in a channel are NaN."""
 
     @staticmethod
     def total_weight(weights: Array, given: Array, axes: tuple[int, ...]) -> Array:
         return weights.sum(axis=axes, keepdims=True)
-
-    def toward(self, old: Array, new: Array, share: float, present: Array) -> Array:
-        return self.moved_average(old, new, share)
