@@ -33,6 +33,7 @@ class Torch(Backend):
 
     def asarray(self, array: np.ndarray[Any, Any]) -> Any:
         device = self.at or "cpu"
+        array = np.array(array, order="C")  # torch takes no negative strides
         if array.dtype.name == "bfloat16":  # torch takes NumPy's own dtypes only
             return torch.tensor(array.view(np.int16), device=device).view(torch.bfloat16)
         return torch.tensor(array, device=device)

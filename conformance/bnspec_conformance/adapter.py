@@ -117,9 +117,12 @@ class Config:
 class Layer(Protocol):
     """One batch normalization with its state. Arrays are NumPy's on both sides.
 
+    An input may be read-only, or a view of any memory layout; one with negative strides may be refused.
+
     More methods are optional: ``gradients(x, cotangent, training)`` returns a mapping from ``"x"``,
     ``"gamma"``, ``"beta"``, and in evaluation ``"moving_mean"`` and ``"moving_variance"``, as far as it has
-    them, to gradients; ``autodiff``, the same by a framework's own differentiation;
+    them, to gradients, and in training may move the averages as one training call does, or not at all;
+    ``autodiff``, the same by a framework's own differentiation;
     ``hessian_vector_product(x, cotangent, tangent)`` differentiates the gradient of x in training along a
     tangent; ``compile()`` returns a Layer that does the same under a compiler; ``weighted(x, weights)`` is a call in
     training with frequency weights of x's rank that broadcast to x; ``weighted_gradients(x, cotangent, weights)``

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from .oracle import Exact
+from .oracle import Exact
 
 __all__ = ["Checks", "LawBroken", "Miss"]
 
@@ -116,6 +115,30 @@ class Checks:
                 f"Got {seen[at]!s}, {ratio[at]:.3g} times the bound.",
                 Miss(what, seen, place, float(wanted), float(seen[at]), float(bound[at])),
             )
+
+    def agree(self, what: str, seen: Any, other: Any, bound: np.ndarray[Any, Any], dtype: str) -> None:
+        """Require two results of one implementation to be within a bound of each other.
+
+        Parameters
+        ----------
+        what : str
+            What is compared, for the message.
+        seen, other : array
+            What the implementation gave. Where the bound is infinite, it may be anything.
+        bound : array
+            Of the same shape: how far they may be apart.
+        dtype : str
+            The name of the dtype that both must have.
+
+        Raises
+        ------
+        LawBroken
+            If they are not as required.
+        """
+        self.array(what, other, bound.shape, dtype)
+        if not np.isfinite(other[np.isfinite(bound)]).all():
+            raise LawBroken(f"{what} must be finite. Got {other!r}.")
+        self.close(what, seen, Exact.from_floats(other, where=np.isfinite(bound)), bound, dtype)
 
     def array(self, what: str, seen: Any, shape: tuple[int, ...], dtype: str) -> None:
         """Require a NumPy array of a shape and dtype."""

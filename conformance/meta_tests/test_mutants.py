@@ -46,7 +46,7 @@ def test_what_the_mutants_are_mutants_of_breaks_no_law(base):
 def test_each_mutant_is_rejected(mutant, killed):
     assert killed[mutant.name]
     assert mutant.defect.endswith(".")
-    assert mutant.reference
+    assert mutant.references
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: f"{law.group}.{law.name}")

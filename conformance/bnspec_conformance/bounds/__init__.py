@@ -34,6 +34,7 @@ from ._parts import (
     training_run,
     transformed,
 )
+from ._relations import apart
 from ._statistics import Statistics, batch_statistics, exact_statistics, weighted_statistics
 from ._variables import empirical, penalty, projection
 
@@ -51,6 +52,7 @@ __all__ = [
     "Uncertain",
     "accumulated",
     "accuracy_goal",
+    "apart",
     "averaged",
     "batch_statistics",
     "coarse_share",

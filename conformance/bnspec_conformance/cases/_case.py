@@ -52,8 +52,9 @@ class Case:
         Whether the first channel has a gamma of 0 and a running variance of 0, and the second a gamma of 1e-6.
     aliased : bool
         Whether gamma is the same array as the running variance, and beta as the running mean.
-    weighted : {"", "rows", "elements"}
-        Whether the training batches have frequency weights, and whether one for each row or for each element.
+    weighted : {"", "rows", "elements", "counts"}
+        Whether the training batches have frequency weights, and whether one for each row or for each element; counts
+        are whole numbers, one for each row.
     ghosts : int, optional
         The number of samples of a ghost batch.
     renorm : Renorm, optional
@@ -78,7 +79,7 @@ class Case:
     edges: bool = False
     aliased: bool = False
     evaluation_shape: tuple[int, ...] | None = None
-    weighted: Literal["", "rows", "elements"] = ""
+    weighted: Literal["", "rows", "elements", "counts"] = ""
     ghosts: int | None = None
     renorm: Renorm | None = None
     adjusted: Literal["", "features", "elements"] = ""
@@ -265,7 +266,8 @@ class Case:
         if not self.weighted:
             return None
         shape = shape if self.weighted == "elements" else (shape[0], *(1 for _ in shape[1:]))
-        values = self._random(f"weights {number}").choice([0.0, 0.25, 1.0, 2.0, 3.5], shape)
+        known = [0.0, 1.0, 2.0, 3.0] if self.weighted == "counts" else [0.0, 0.25, 1.0, 2.0, 3.5]
+        values = self._random(f"weights {number}").choice(known, shape)
         values[0], values[-1] = 2.0, 0.0
         return self._cast(values, self.parameter_dtype)
 

@@ -10,6 +10,7 @@ from . import (
     dtypes,
     ghosts,
     gradients,
+    metamorphic,
     moments,
     normalization,
     purity,
@@ -35,6 +36,7 @@ _TOPICS = (
     dtypes,
     degenerate,
     purity,
+    metamorphic,
     compiled,
     data,
 )

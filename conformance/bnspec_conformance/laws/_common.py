@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bnspec_conformance import expectation
+import numpy as np
+
+from bnspec_conformance import bounds, expectation, oracle
+from bnspec_conformance.cases import from_rows, to_rows
 from bnspec_conformance.laws._law import pure_call, training_call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-
     from bnspec_conformance.adapter import Adapter, Layer
-    from bnspec_conformance.bounds import Grade
     from bnspec_conformance.cases import Case
     from bnspec_conformance.checks import Checks
 
-__all__ = ["require_gradients", "require_trajectory"]
+__all__ = ["bound_of_given", "evaluated", "require_gradients", "require_trajectory"]
 
 
 def require_trajectory(
     layer: Layer,
     adapter: Adapter,
     case: Case,
-    grade: Grade,
+    grade: bounds.Grade,
     checks: Checks,
     *,
     between: np.ndarray[Any, Any] | None = None,
@@ -56,7 +56,7 @@ def require_gradients(
     adapter: Adapter,
     case: Case,
     training: bool,
-    grade: Grade,
+    grade: bounds.Grade,
     checks: Checks,
     *,
     chained: bool = False,
@@ -69,3 +69,27 @@ def require_gradients(
         if name in found and (name in needed or name.startswith(("moving", "weights"))):
             dtype = case.dtype if name == "x" else case.parameter_dtype
             checks.close(f"the gradient of {name} {mode}", found[name], *expected, dtype)
+
+
+def evaluated(case: Case) -> tuple[oracle.Exact, np.ndarray[Any, Any]]:
+    """Expect the evaluation batch normalized by the loaded statistics."""
+    x = case.evaluation
+    exact = oracle.batch_normalization(x, case.moving_mean, case.moving_variance, case.beta, case.gamma, case.epsilon)
+    given = bounds.exact_statistics(
+        *(value.astype(np.float64).reshape(-1) for value in (case.moving_mean, case.moving_variance))
+    )
+    return exact, from_rows(bound_of_given(case, to_rows(x, case.axis), given), x.shape, case.axis)
+
+
+def bound_of_given(case: Case, rows: np.ndarray[Any, Any], given: bounds.Statistics) -> np.ndarray[Any, Any]:
+    """Bound a normalization by statistics that are exact."""
+    gamma, beta = (None if v is None else v.astype(np.float64).reshape(-1) for v in (case.gamma, case.beta))
+    return bounds.normalized(
+        rows,
+        given,
+        case.epsilon,
+        1.0 if gamma is None else gamma,
+        0.0 if beta is None else beta,
+        bounds.FORMATS[case.parameter_dtype],
+        bounds.FORMATS[case.dtype],
+    )

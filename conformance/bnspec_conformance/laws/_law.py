@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from bnspec_conformance.cases import Case
     from bnspec_conformance.checks import Checks
 
-__all__ = ["Law", "Subject", "Trial", "law", "pure_call", "training_call", "weighted_call"]
+__all__ = ["REFUSALS", "Law", "Subject", "Trial", "law", "pure_call", "training_call", "weighted_call"]
+
+REFUSALS = (ValueError, TypeError, RuntimeError)
+"""To refuse is an answer; an index or an attribute error is none."""
 
 
 @dataclass(frozen=True)

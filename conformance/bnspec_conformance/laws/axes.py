@@ -9,7 +9,7 @@ import numpy as np
 from bnspec_conformance import expectation
 from bnspec_conformance.cases import AXES, Case
 from bnspec_conformance.laws._common import require_gradients, require_trajectory
-from bnspec_conformance.laws._law import law
+from bnspec_conformance.laws._law import REFUSALS, law
 
 if TYPE_CHECKING:
     from bnspec_conformance.adapter import Adapter
@@ -29,18 +29,22 @@ def any_feature_axis(adapter: Adapter, case: Case, grade: Grade, checks: Checks)
 
 @law("axes", AXES[4:7])
 def memory_layout(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """The same values in Fortran order, as a slice with a step or behind others in memory give the same results.
+    """The same values in Fortran order, with a step, backwards, behind others or read-only give the same results.
 
     The same model gives other numbers after a transpose or in channels-last memory.
     """
+    # A library that cannot take an array with negative steps may refuse it; what it takes it must read rightly.
     for layout in _LAYOUTS:
         layer = case.build(adapter)
         expected = expectation.trajectory(case, adapter.convention, grade)
-        for x, training, step in ((case.training[0], True, expected[0]), (case.training[1], True, expected[1])):
-            y = layer(layout(x), training)
-            checks.close(
-                f"the output of a {layout.__name__[1:]} input", y, *step.y, case.output_dtype(adapter.convention)
-            )
+        for number, (x, step) in enumerate(zip((*case.training, case.evaluation), expected, strict=True)):
+            what = f"the output of a {layout.__name__[1:]} input"
+            try:
+                y = layer(layout(x), number < len(case.training))
+            except REFUSALS:
+                checks.true(f"{what} must not be refused", layout is _backwards)
+                break
+            checks.close(what, y, *step.y, case.output_dtype(adapter.convention))
             mean, variance = layer.read()
             checks.close("moving_mean", mean, *step.moving_mean, case.parameter_dtype)
             checks.close("moving_variance", variance, *step.moving_variance, case.parameter_dtype)
@@ -64,7 +68,18 @@ def _offset(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return wide[1:]
 
 
-_LAYOUTS = (_fortran, _sliced, _offset)
+def _backwards(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Lay the values out from the last to the first, so that every step is negative."""
+    return np.flip(np.flip(x).copy())
+
+
+def _read_only(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    kept = x.copy()
+    kept.flags.writeable = False
+    return kept
+
+
+_LAYOUTS = (_fortran, _sliced, _offset, _backwards, _read_only)
 
 
 @law("axes", AXES[4:7], requires=("gradients",))
@@ -75,7 +90,11 @@ def gradients_of_any_layout(adapter: Adapter, case: Case, grade: Grade, checks: 
     """
     for layout in _LAYOUTS:
         given = layout(case.training[-1]), layout(case.cotangent)
-        found = case.build(adapter).gradients(*given, True)  # type: ignore[attr-defined]
+        try:
+            found = case.build(adapter).gradients(*given, True)  # type: ignore[attr-defined]
+        except REFUSALS:
+            checks.true(f"the gradients of {layout.__name__[1:]} arrays must not be refused", layout is _backwards)
+            continue
         require_gradients(found, adapter, case, True, grade, checks)
 
 

@@ -11,16 +11,12 @@ from bnspec_conformance import expectation, oracle
 from bnspec_conformance.adapter import gaps_of
 from bnspec_conformance.cases import CONSTANT, EMPTY, EMPTY_BETWEEN, ONE_ELEMENT, RUNNING, Case
 from bnspec_conformance.laws._common import require_gradients, require_trajectory
-from bnspec_conformance.laws._law import law
+from bnspec_conformance.laws._law import REFUSALS, law
 
 if TYPE_CHECKING:
     from bnspec_conformance.adapter import Adapter
     from bnspec_conformance.bounds import Grade
     from bnspec_conformance.checks import Checks
-
-
-# To refuse is an answer; an index or an attribute error is none.
-_REFUSALS = (ValueError, TypeError, RuntimeError)
 
 
 @law("degenerate", CONSTANT)
@@ -44,7 +40,7 @@ def one_element(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> N
         return
     try:
         y = layer(case.training[0].copy(), True)
-    except _REFUSALS:
+    except REFUSALS:
         _require_kept(layer.read(), case, checks)
     else:
         if "refusal" in gaps_of(adapter):
@@ -68,7 +64,7 @@ def empty_batch(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> N
         x = case.training[0] if training else case.evaluation
         try:
             y = layer(x.copy(), training)
-        except _REFUSALS:
+        except REFUSALS:
             pass  # refused: what counts is that the state is kept
         else:
             checks.array("the output of an empty batch", y, x.shape, case.output_dtype(adapter.convention))
@@ -84,7 +80,7 @@ def empty_batch_in_between(adapter: Adapter, case: Case, grade: Grade, checks: C
     layer = case.build(adapter)
     try:
         layer(case.training[1].copy(), True)
-    except _REFUSALS:
+    except REFUSALS:
         _require_kept(layer.read(), case, checks)
         return
     require_trajectory(case.build(adapter), adapter, case, grade, checks)
@@ -99,7 +95,7 @@ def gradients_of_degenerate_batches(adapter: Adapter, case: Case, grade: Grade, 
     for training in (True, False):
         try:
             found = case.build(adapter).gradients(case.training[-1].copy(), case.cotangent.copy(), training)  # type: ignore[attr-defined]
-        except _REFUSALS:
+        except REFUSALS:
             checks.true("only an empty batch may be refused", case.training[-1].size == 0)
         else:
             require_gradients(found, adapter, case, training, grade, checks)

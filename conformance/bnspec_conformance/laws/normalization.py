@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from bnspec_conformance import bounds, expectation, oracle
+from bnspec_conformance import bounds, expectation
 from bnspec_conformance.cases import EXACT_PAIRS, NORMALIZATION, Case, from_rows, to_rows
-from bnspec_conformance.laws._common import require_trajectory
+from bnspec_conformance.laws._common import bound_of_given, evaluated, require_trajectory
 from bnspec_conformance.laws._law import law
 
 if TYPE_CHECKING:
     from bnspec_conformance.adapter import Adapter
     from bnspec_conformance.bounds import Grade
     from bnspec_conformance.checks import Checks
-
-    Array = np.ndarray[Any, Any]
 
 
 @law("normalization", NORMALIZATION)
@@ -26,7 +22,7 @@ def evaluation(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> No
     A trained model predicts wrongly, always by the same factor and offset for each channel.
     """
     y = case.build(adapter)(case.evaluation.copy(), False)
-    checks.close("the output in evaluation", y, *_given(case), case.dtype)
+    checks.close("the output in evaluation", y, *evaluated(case), case.dtype)
 
 
 # The data that show a folded mean have a mean of a million deviations: sequential sums promise nothing in training.
@@ -51,7 +47,7 @@ def training_on_exact_pairs(adapter: Adapter, case: Case, grade: Grade, checks: 
     for x, step in zip(case.training, steps, strict=False):
         rows = to_rows(x, case.axis)
         given = bounds.exact_statistics(rows.mean(axis=0), rows.var(axis=0, ddof=less))
-        bound = from_rows(_bound(case, rows, given), x.shape, case.axis)
+        bound = from_rows(bound_of_given(case, rows, given), x.shape, case.axis)
         if adapter.convention.statistics == "running":
             bound = step.y.bound  # the averages that normalize are rounded, whatever entered them
         checks.close("the output of a training batch", layer(x.copy(), True), step.y.exact, bound, case.dtype)
@@ -63,34 +59,10 @@ def function_of_given_statistics(adapter: Adapter, case: Case, grade: Grade, che
 
     Statistics that were computed elsewhere meet the wrong channels, or are refused.
     """
-    exact, bound = _given(case)
+    exact, bound = evaluated(case)
     full = tuple(size if axis in case.axis else 1 for axis, size in enumerate(case.evaluation.shape))
     parameters = (case.moving_mean, case.moving_variance, case.beta, case.gamma)
     for shape in {case.parameter_shape, full}:
         shaped = (None if value is None else value.reshape(shape) for value in parameters)
         y = adapter.batch_normalization(case.evaluation.copy(), *shaped, case.epsilon)  # type: ignore[attr-defined]
         checks.close(f"batch_normalization with parameters of shape {shape}", y, exact, bound, case.dtype)
-
-
-def _given(case: Case) -> tuple[oracle.Exact, np.ndarray]:
-    """Expect the evaluation batch normalized by the loaded statistics."""
-    x = case.evaluation
-    exact = oracle.batch_normalization(x, case.moving_mean, case.moving_variance, case.beta, case.gamma, case.epsilon)
-    given = bounds.exact_statistics(
-        *(value.astype(np.float64).reshape(-1) for value in (case.moving_mean, case.moving_variance))
-    )
-    return exact, from_rows(_bound(case, to_rows(x, case.axis), given), x.shape, case.axis)
-
-
-def _bound(case: Case, rows: Array, given: bounds.Statistics) -> Array:
-    """Bound a normalization by statistics that are exact."""
-    gamma, beta = (None if v is None else v.astype(np.float64).reshape(-1) for v in (case.gamma, case.beta))
-    return bounds.normalized(
-        rows,
-        given,
-        case.epsilon,
-        1.0 if gamma is None else gamma,
-        0.0 if beta is None else beta,
-        bounds.FORMATS[case.parameter_dtype],
-        bounds.FORMATS[case.dtype],
-    )

@@ -2,6 +2,7 @@
 
 from . import (
     _adjustment,
+    _calls,
     _conventions,
     _degenerate,
     _ghosts,
@@ -13,13 +14,15 @@ from . import (
     _weights,
 )
 from ._complete import Complete
+from ._left_out import LEFT_OUT, LeftOut
 from ._mutant import Mutant
 from ._sound import Sound
 
-__all__ = ["MUTANTS", "Complete", "Mutant", "Sound"]
+__all__ = ["LEFT_OUT", "MUTANTS", "Complete", "LeftOut", "Mutant", "Sound"]
 
 _TOPICS = (
     _state,
+    _calls,
     _numerics,
     _layout,
     _degenerate,

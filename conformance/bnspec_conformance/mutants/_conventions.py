@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bnspec.conventions import EQUINOX, EQUINOX_BATCH, HAIKU, KERAS, KERAS_2, NFLOWS, TF_SLIM
 
 from ._complete import Complete, Entry, Part
@@ -42,7 +44,7 @@ class DebiasedTwice(Complete):
         return tuple((value / (known or 1.0)).astype(value.dtype) for value in super().read())
 
 
-@repeats("BVLC/caffe#4885")
+@repeats("BVLC/caffe#4885", "apache/mxnet#6176", "chainer/chainer#3261", "caffe_weight_converter#7", "cnn-models#10")
 class DebiasLeftToTheReader(Complete):
     """The sums of an average are returned, without the division by what their weights sum to."""
 
@@ -130,7 +132,7 @@ class NormalizedByTheBatch(Complete):
         return part.mean, part.variance
 
 
-@repeats("tinygrad/tinygrad#17201")
+@repeats("tinygrad/tinygrad#17201, averages that normalize")
 class AveragesAreConstants(Complete):
     """No gradient flows through the averages to the batch that has moved them."""
 
@@ -170,7 +172,7 @@ class OwnDeviationIsTheUnit(Complete):
         return x - self.moving_mean
 
 
-@repeats("keras-team/keras#9028")
+@repeats("keras-team/keras#9028, inverted")
 class BesselWithoutEpsilon(Complete):
     """The running variance is divided by N - 1 where the convention says N - (1 + epsilon)."""
 
@@ -239,3 +241,15 @@ class GradientCountsOneLess(Complete):
 
     def freedom(self, part: Part) -> Array:
         return self.freed("bessel", part.weight)
+
+
+@repeats("patrick-kidger/equinox@8d6046e")
+class DebiasedBeforeTraining(Complete):
+    """Before any training, the averages are divided by 1 - m^0, which is 0."""
+
+    convention = HAIKU
+
+    def averages(self, x: Array) -> tuple[Array, Array]:
+        known = self.dtype.type(self.known(0.5) if self.batches == 0 else 1.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.moving_mean / known, self.moving_variance / known

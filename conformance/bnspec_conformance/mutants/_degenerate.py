@@ -1,4 +1,4 @@
-"""Mutants on degenerate batches."""
+"""Mutants of degenerate batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 FOUND, repeats = registry()
 
 
-@repeats("pytorch/pytorch 2.13.0, aten::native_batch_norm")
+@repeats(
+    "pytorch/pytorch 2.13.0, aten::native_batch_norm",
+    "FluxML/Flux.jl#1992",
+    "FluxML/Flux.jl#2716",
+    "tensorflow/tensorflow#34062",
+    "tensorflow/tensorflow#48845",
+    "tensorflow/tensorflow#40338",
+    "facebookresearch/SparseConvNet#105",
+    "facebookresearch/SparseConvNet#190",
+    "nflows 0.14, one row",
+    "tinygrad/tinygrad, numel - C",
+    "huggingface/candle, N - 1",
+)
 class OneElementWritesNaN(Sound):
     """One element per channel is divided by N - 1 = 0 into the running variance."""
 
@@ -26,7 +38,7 @@ class OneElementWritesNaN(Sound):
         return x.copy()
 
 
-@repeats("microsoft/onnxruntime, a layer in training that cannot take one row")
+@repeats("pytorch/pytorch#7716", "pytorch/pytorch#1381", "torch/nn#1271")
 class OneElementRefused(Sound):
     """One element per channel is refused where the convention normalizes it."""
 
@@ -38,7 +50,13 @@ class OneElementRefused(Sound):
         super().update(mean, variance, count)
 
 
-@repeats("google-deepmind/sonnet#125")
+@repeats(
+    "google-deepmind/sonnet#125",
+    "pytorch/pytorch#12013",
+    "keras-team/keras 3.15.1, a batch without rows",
+    "tf_keras 2.21.0, a batch without rows",
+    "keras-team/tf-keras@085f20bd0",
+)
 class EmptyWritesNaN(Sound):
     """A batch without elements writes NaN into the running mean."""
 
@@ -56,7 +74,7 @@ class EmptyPullsToZero(Sound):
         return x.copy()
 
 
-@repeats("BVLC/caffe#3963")
+@repeats("BVLC/caffe#3963", "pytorch/pytorch#5410")
 class ConstantSaturates(Sound):
     """A constant channel saturates at the sign of its rounding error."""
 

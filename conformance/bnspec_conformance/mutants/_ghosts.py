@@ -20,7 +20,7 @@ FOUND, repeats = registry()
 _EACH = replace(TORCH, name="TORCH-each-ghost", ghost_update="each")
 
 
-@repeats("dreamquark-ai/tabnet#384, chunks")
+@repeats("tf_keras 2.21.0, virtual_batch_size, inverted")
 class GhostsContiguous(Complete):
     """Neighbours form a ghost batch where the convention deals the samples out."""
 
@@ -31,7 +31,7 @@ class GhostsContiguous(Complete):
         return [slice(start, start + size) for start in range(0, number, size)]
 
 
-@repeats("tf_keras 2.21.0, virtual_batch_size")
+@repeats("tf_keras 2.21.0, virtual_batch_size", "tensorflow/tensorflow#17625")
 class GhostsStrided(Complete):
     """The samples are dealt out where the convention keeps neighbours together."""
 
@@ -48,7 +48,9 @@ class GhostsIgnored(Complete):
         return [slice(None)]
 
 
-@repeats("tensorflow/tensorflow#23050")
+@repeats(
+    "tensorflow/tensorflow#23050", "keras-team/keras#15790", "keras-team/keras#17065", "keras-team/keras@23f889bd3b"
+)
 class GhostsRequiredInEvaluation(Complete):
     """Evaluation refuses a number of samples that ghost batches do not divide."""
 
@@ -77,7 +79,7 @@ class GhostVariancesAveraged(Complete):
         return self.averaged(parts)
 
 
-@repeats("HugeCTR#181")
+@repeats("HugeCTR#181", "tracel-ai/burn@868608222")
 class BetweenGhostsLost(Complete):
     """The variance of all elements leaves out how far apart the ghost batches are."""
 
@@ -95,7 +97,7 @@ class GhostVariancesMerged(Complete):
         return self.merged(parts)
 
 
-@repeats("tf_keras 2.21.0, virtual_batch_size, one update")
+@repeats("tf_keras 2.21.0, virtual_batch_size, one update", "tensorflow/tensorflow#39131")
 class OneUpdateForAllGhosts(Complete):
     """The averages move once for all ghost batches, where each should move them."""
 
@@ -105,7 +107,7 @@ class OneUpdateForAllGhosts(Complete):
         return [self.merged(parts)]
 
 
-@repeats("dreamquark-ai/tabnet#384, a layer that is called for each chunk")
+@repeats("tensorflow/tensorflow#39131, inverted")
 class OneUpdateForEachGhost(Complete):
     """Every ghost batch moves the averages, where they should move once."""
 
@@ -125,7 +127,7 @@ class FirstGhostMovesTheAverages(Complete):
         return super().entries(x, parts)[:1]
 
 
-@repeats("pytorch/pytorch#36382, the other way round")
+@repeats("pytorch/pytorch#36382, the other way round", "pytorch/pytorch#36688")
 class GhostGradientsOverAll(Complete):
     """The sums of the backward pass are divided by the number of all elements."""
 
@@ -167,7 +169,7 @@ class AbsentGhostPullsToZero(Complete):
         return self.moved_average(old, new, share)
 
 
-@repeats("google/flax 0.12.8, pmean of masked means")
+@repeats("google/flax 0.12.8, pmean of masked means", "NVIDIA/apex#387", "NVIDIA/apex#792", "mapillary/inplace_abn#68")
 class GhostsWeighAlike(Complete):
     """Ghost batches are merged as if they all had the same weight."""
 
@@ -175,10 +177,19 @@ class GhostsWeighAlike(Complete):
         return super().merged([part._replace(weight=np.ones_like(part.weight)) for part in parts])
 
 
-@repeats("pytorch/pytorch#22192, ghost batches")
+@repeats("pytorch/pytorch#22192, ghost batches", "PaddlePaddle/Paddle#32464")
 class BesselCountsOneGhost(Complete):
     """The variance of all elements is corrected for the number of elements of one ghost batch."""
 
     def merged(self, parts: list[Part]) -> Entry:
         found = super().merged(parts)
         return found._replace(estimate=self.estimate(found.variance, parts[0].weight))
+
+
+@repeats("google/flax 0.12.8, an all-False mask")
+class AbsentGhostIsNaN(Complete):
+    """The statistics of a ghost batch without weight in a channel are NaN."""
+
+    @staticmethod
+    def total_weight(weights: Array, given: Array, axes: tuple[int, ...]) -> Array:
+        return weights.sum(axis=axes, keepdims=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FOUND, repeats = registry()
 
 
-@repeats("keras-team/keras#19102")
+@repeats("keras-team/keras#19102", "keras-team/keras@adacf2c495")
 class GradientCutAtMean(Sound):
     """No gradient flows through the mean."""
 
@@ -31,7 +31,7 @@ class GradientCutAtVariance(Sound):
         return np.zeros_like(unit)
 
 
-@repeats("facebookresearch/CrypTen#143")
+@repeats("facebookresearch/CrypTen#143", "tinygrad/tinygrad#17201")
 class GradientOfGivenStatistics(Sound):
     """The statistics of a training batch count as constants."""
 
@@ -39,7 +39,7 @@ class GradientOfGivenStatistics(Sound):
         return dy
 
 
-@repeats("tensorflow/tensorflow#10857")
+@repeats("tensorflow/tensorflow#10857", "tensorflow/tensorflow#20407", "apache/mxnet#1630")
 class EvaluationGradientOfTraining(Sound):
     """The gradient in evaluation runs through statistics that were given."""
 
@@ -47,7 +47,7 @@ class EvaluationGradientOfTraining(Sound):
         return self.projection(dy, unit)
 
 
-@repeats("apache/mxnet#1053")
+@repeats("apache/mxnet#1053", "apache/mxnet#1061")
 class MeanGradientTwice(Sound):
     """The gradient of the mean has a second term."""
 
@@ -55,7 +55,13 @@ class MeanGradientTwice(Sound):
         return dy - self.average(dy) * (1.0 + 1.0 / self.count(dy))
 
 
-@repeats("microsoft/onnxruntime#8172")
+@repeats(
+    "microsoft/onnxruntime#8172",
+    "FlagOpen/FlagGems#5222",
+    "FlagOpen/FlagGems#5223",
+    "ROCm/rocm-libraries#2459",
+    "ROCm/rocm-libraries#2492",
+)
 class InverseTakenTwice(Sound):
     """The saved inverse deviation is read as a variance in the gradient."""
 
@@ -116,7 +122,7 @@ class MeanDetached(Sound):
         return super().chained(centred, dy, inverse) + (dy * inverse).sum(axis=self.reduced, keepdims=True)
 
 
-@repeats("tensorflow 2.21.0, tf.nn.moments")
+@repeats("tensorflow 2.21.0, tf.nn.moments", "tinygrad/tinygrad@c0a048c044", "tensorflow/tensorflow#19609")
 class SecondOrderCutAtMean(Sound):
     """The mean inside the variance is a constant, which is exact at first order and wrong at second."""
 
@@ -124,7 +130,7 @@ class SecondOrderCutAtMean(Sound):
         return moved + self.average(tangent)
 
 
-@repeats("tensorflow/tensorflow#27043")
+@repeats("tensorflow/tensorflow#27043, without the error")
 class SecondOrderZero(Sound):
     """The second derivative is silently zero."""
 
@@ -141,3 +147,11 @@ class EvaluationGradientOnLastAxis(Sound):
             return super().parameter_gradients(dy, unit)
         axes = tuple(range(dy.ndim - 1))
         return {"gamma": (dy * unit).sum(axis=axes), "beta": dy.astype(self.dtype).sum(axis=axes)}
+
+
+@repeats("tensorflow/tensorflow#27043", "tensorflow/tensorflow#9034", "Theano/Theano#5811", "improved_wgan#43")
+class SecondOrderRefused(Sound):
+    """The second derivative is offered, and fails."""
+
+    def hessian_vector_product(self, x: Array, cotangent: Array, tangent: Array) -> Array:
+        raise ValueError("the gradient has no gradient")

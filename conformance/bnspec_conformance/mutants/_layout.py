@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FOUND, repeats = registry()
 
 
-@repeats("keras-team/keras#10648")
+@repeats("keras-team/keras#10648", "keras-team/keras#10382")
 class FeaturesAlwaysLast(Sound):
     """The features are always on the last axis."""
 
@@ -26,7 +26,7 @@ class FeaturesAlwaysLast(Sound):
         super().__init__(replace(config, axis=(len(config.shape) - 1,)))
 
 
-@repeats("keras-team/keras-core#212")
+@repeats("keras-team/keras-core#212", "seld-dcase2021#8", "DefogGAN#1", "DCASE2018#18")
 class FeaturesAlwaysSecond(Sound):
     """The features are always on the second axis."""
 
@@ -44,7 +44,7 @@ class MeanOverPixelsOnly(Sound):
         return super().normalize(x, own, inverse)
 
 
-@repeats("keras-team/keras#11123")
+@repeats("keras-team/keras#11123", "keras-team/keras 3.15.1, one channel with a mask")
 class OneChannelSqueezed(Sound):
     """The only channel is squeezed away from the statistics."""
 
@@ -52,7 +52,7 @@ class OneChannelSqueezed(Sound):
         return tuple(value.squeeze() if value.shape == (1,) else value for value in super().read())
 
 
-@repeats("pytorch/pytorch#62967")
+@repeats("pytorch/pytorch#62967", "pytorch/pytorch#133520", "pytorch/pytorch#134580")
 class ReadAsContiguous(Sound):
     """A view is read as if its memory were contiguous."""
 
@@ -61,7 +61,7 @@ class ReadAsContiguous(Sound):
         return super().widen(flat)
 
 
-@repeats("pytorch/pytorch#64039")
+@repeats("pytorch/pytorch#64039", "pytorch/pytorch#107199", "pytorch/pytorch#121651")
 class StrideIgnored(Sound):
     """A slice with a step is read without its step."""
 
@@ -99,7 +99,7 @@ class OffsetIgnored(Sound):
         return super().widen(x.base[: len(x)])
 
 
-@repeats("onnx/onnxruntime#7095, a size taken once")
+@repeats("microsoft/onnxruntime#7095, a size taken once")
 class PixelsOfTheFirstBatch(Sound):
     """The number of pixels is that of the first batch."""
 
@@ -108,9 +108,35 @@ class PixelsOfTheFirstBatch(Sound):
         return (x.shape[0] if 0 in self.reduced else 1) * int(np.prod([self.config.shape[axis] for axis in pixels]))
 
 
-@repeats("onnx/onnxruntime#17406")
+@repeats(
+    "microsoft/onnxruntime#17406",
+    "microsoft/onnxruntime#7095",
+    "pytorch/pytorch#2917",
+    "pytorch/pytorch#1004",
+    "pytorch/pytorch#16998",
+    "pytorch/pytorch#19911",
+    "PaddlePaddle/Paddle#43072",
+    "apache/mxnet#4997",
+    "torch/cunn#298",
+)
 class RowsTruncated(Sound):
     """Rows beyond 65,535 are left out of the statistics."""
 
     def statistics(self, x: Array) -> tuple[Array, Array]:
         return super().statistics(x[:65_535])
+
+
+@repeats("pytorch/pytorch#64039, negative steps")
+class NegativeStepsIgnored(Sound):
+    """A view with negative steps is read in the order of its memory."""
+
+    def widen(self, x: Array) -> Array:
+        return super().widen(np.flip(x) if min(x.strides, default=0) < 0 else x)
+
+
+@repeats("ROCm/MIOpen#2024, the statistics")
+class RemainderLeftOut(Sound):
+    """Samples beyond a multiple of four are left out of the statistics."""
+
+    def statistics(self, x: Array) -> tuple[Array, Array]:
+        return super().statistics(x[: len(x) // 4 * 4] if len(x) > 4 else x)

@@ -1,4 +1,4 @@
-"""Mutant: a wrong implementation with the public reference of the bug that it repeats."""
+"""Mutant: a wrong implementation with the public references of the bug that it repeats."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ class Mutant:
     ----------
     adapter : type
         The adapter.
-    reference : str
-        Where the same defect has been in public: an issue or pull request, or a release in which it was seen.
+    references : tuple of str
+        Where the same defect has been in public: ``owner/repository#number``, ``owner/repository@commit``, or a release
+        in which it was seen; after a comma, in what the mutant differs. The owner is left out where it is not known.
     """
 
     adapter: type[Sound]
-    reference: str
+    references: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -39,13 +40,13 @@ class Mutant:
         return (self.adapter.__doc__ or "").partition("\n")[0]
 
 
-def registry() -> tuple[list[Mutant], Callable[[str], Callable[[type[Sound]], type[Sound]]]]:
-    """Return a list, and a decorator that enters a class into it with its reference."""
+def registry() -> tuple[list[Mutant], Callable[..., Callable[[type[Sound]], type[Sound]]]]:
+    """Return a list, and a decorator that enters a class into it with its references."""
     found: list[Mutant] = []
 
-    def repeats(reference: str) -> Callable[[type[Sound]], type[Sound]]:
+    def repeats(*references: str) -> Callable[[type[Sound]], type[Sound]]:
         def enter(adapter: type[Sound]) -> type[Sound]:
-            found.append(Mutant(adapter, reference))
+            found.append(Mutant(adapter, references))
             return adapter
 
         return enter

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FOUND, repeats = registry()
 
 
-@repeats("PaddlePaddle/Paddle#11445")
+@repeats("PaddlePaddle/Paddle#11445", "ConvNeXt#80")
 class EpsilonOutside(Sound):
     """Epsilon is added to the deviation, outside the root."""
 
@@ -31,7 +31,14 @@ class EpsilonTwiceInEvaluation(Sound):
         return super().inverse(variance if self.training else variance + self.epsilon)
 
 
-@repeats("pytorch/vision#2169")
+@repeats(
+    "pytorch/vision#2169",
+    "pytorch/vision#1947",
+    "pytorch/vision#2933",
+    "pytorch/vision#2599",
+    "pytorch/pytorch#43614",
+    "facebookresearch/maskrcnn-benchmark#941",
+)
 class EpsilonMissingInEvaluation(Sound):
     """Epsilon is left out in evaluation."""
 
@@ -47,7 +54,20 @@ class EpsilonIsALowerLimit(Sound):
         return 1.0 / np.sqrt(np.maximum(variance, self.epsilon))
 
 
-@repeats("tensorflow/tensorflow#8090")
+@repeats(
+    "tensorflow/tensorflow#8090",
+    "tensorflow/tensorflow#37768",
+    "tensorflow/tensorflow#53065",
+    "microsoft/onnxruntime#2680",
+    "pytorch/pytorch#1742",
+    "pytorch/pytorch#1623",
+    "Theano/Theano#5468",
+    "apache/mxnet#5824",
+    "chainer/chainer#1955",
+    "chainer/chainer#5232",
+    "FluxML/Flux.jl@714ca23ab",
+    "FluxML/NNlib.jl, the cuDNN extension",
+)
 class EpsilonClamped(Sound):
     """An epsilon below 1e-5 is silently raised to it."""
 
@@ -72,7 +92,7 @@ class EpsilonScaled(Sound):
         return super().normalize(x, mean, 1.0 / np.sqrt(np.maximum(scaled, 1e-30)))
 
 
-@repeats("jax-ml/jax#442")
+@repeats("jax-ml/jax#442", "jax-ml/jax@4fa153439")
 class MultipliedByDeviation(Sound):
     """The deviation multiplies instead of dividing."""
 
@@ -80,7 +100,7 @@ class MultipliedByDeviation(Sound):
         return np.sqrt(variance + self.epsilon)
 
 
-@repeats("ROCm/rocm-libraries#11848")
+@repeats("ROCm/rocm-libraries#11848", "PaddlePaddle/Paddle#68170")
 class VarianceIgnored(Sound):
     """The variance is read as 1."""
 
@@ -88,7 +108,7 @@ class VarianceIgnored(Sound):
         return np.ones_like(variance)
 
 
-@repeats("FluxML/Flux.jl@b3356cc6b")
+@repeats("FluxML/Flux.jl@b3356cc6b, the variance", "nflows 0.14, in training", "normflows 1.7.3, BatchNorm")
 class NormalizedByBessel(Sound):
     """A training batch is normalized by the variance over N - 1."""
 
@@ -98,7 +118,7 @@ class NormalizedByBessel(Sound):
         return super().normalize(x, mean, self.inverse((inverse**-2 - self.epsilon) * factor))
 
 
-@repeats("apache/mxnet#9624")
+@repeats("apache/mxnet#9624", "apache/mxnet#12899", "apache/mxnet#3037", "apache/mxnet#18492")
 class GammaIgnored(Sound):
     """Gamma is read as 1."""
 
@@ -130,7 +150,15 @@ class BetaDropped(Sound):
         return (x - mean) * self.slope(inverse)
 
 
-@repeats("google/flax#1491")
+@repeats(
+    "google/flax#1491",
+    "tenstorrent/tt-metal#45968",
+    "tensorflow/tensorflow#118701",
+    "google/objax#182",
+    "keras-team/tf-keras@cdf256d4a",
+    "pyAIUtils#46",
+    "tensorflow/tensorflow#3290",
+)
 class OnePassVariance(Sound):
     """The variance is mean(x^2) - mean(x)^2, clamped at zero."""
 
@@ -138,7 +166,9 @@ class OnePassVariance(Sound):
         return np.maximum(self.average(np.square(x)) - np.square(mean), 0.0)
 
 
-@repeats("keras-team/keras#18795")
+@repeats(
+    "keras-team/keras#18795", "google-deepmind/dm-haiku 0.0.17", "tensorflow/tensorflow#18334", "MobileNet-Caffe#87"
+)
 class OnePassVarianceUnclamped(Sound):
     """The variance is mean(x^2) - mean(x)^2, and may be negative."""
 
@@ -146,7 +176,7 @@ class OnePassVarianceUnclamped(Sound):
         return self.average(np.square(x)) - np.square(mean)
 
 
-@repeats("tensorflow 2.21.0, tf.nn.batch_normalization")
+@repeats("tensorflow 2.21.0, tf.nn.batch_normalization", "keras-team/keras 3.15.1, TensorFlow and JAX")
 class FoldedAffine(Sound):
     """The mean is folded into the offset: x a + (beta - mean a)."""
 
@@ -154,7 +184,14 @@ class FoldedAffine(Sound):
         return x * self.slope(inverse) + (self.beta - mean * self.slope(inverse))
 
 
-@repeats("google-deepmind/dm-haiku 0.0.17, float16 statistics")
+@repeats(
+    "google-deepmind/dm-haiku 0.0.17, float16 statistics",
+    "microsoft/tensorflow-directml-plugin#321",
+    "neuroneural/brainchop-cli#56, group norm",
+    "tinygrad/tinygrad@e1f8c82938",
+    "pytorch/pytorch#115500",
+    "pytorch/pytorch#96798",
+)
 class SquaresInHalf(Sound):
     """The squares are formed in the dtype of the input, where they overflow."""
 
@@ -182,7 +219,7 @@ class InputRoundedFirst(Sound):
         return bits.view(np.float32).astype(self.dtype)
 
 
-@repeats("google/flax@a7f32a42")
+@repeats("google/flax@a7f32a42", "google/flax@40f080ed", "google-deepmind/dm-haiku@9fd202f")
 class OutputPromoted(Sound):
     """The output of half-precision input is float32."""
 
@@ -190,7 +227,7 @@ class OutputPromoted(Sound):
         return y
 
 
-@repeats("onnx/onnx#3402, ReferenceEvaluator of opset 15")
+@repeats("onnx 1.23.2, ReferenceEvaluator of opset 15")
 class StatisticsInInputDtype(Sound):
     """The running statistics are rounded to the dtype of the input."""
 
@@ -240,7 +277,7 @@ class FoldedInTraining(Sound):
         return x * self.slope(inverse) + (self.beta - mean * self.slope(inverse))
 
 
-@repeats("facebookresearch/maskrcnn-benchmark#941")
+@repeats("facebookresearch/maskrcnn-benchmark#941, a guard")
 class ZeroVarianceIsOne(Sound):
     """A running variance of 0 is read as 1."""
 
@@ -249,7 +286,7 @@ class ZeroVarianceIsOne(Sound):
         return mean, np.where(variance == 0, variance.dtype.type(1), variance)
 
 
-@repeats("pytorch/pytorch#77434")
+@repeats("pytorch/pytorch#77434", "pytorch/pytorch#85744")
 class NormalizedFromTheOutput(Sound):
     """The gradient divides the output by gamma, which may be 0, to normalize again."""
 
@@ -280,3 +317,48 @@ class InfinityReplaced(Sound):
 
     def widen(self, x: Array) -> Array:
         return np.nan_to_num(super().widen(x), nan=np.nan)
+
+
+@repeats("apple/coreai-torch#54")
+class EvaluationVarianceInHalf(Sound):
+    """Evaluation has the running variance in the dtype of the input, where one above 65504 is infinite."""
+
+    def averages(self, x: Array) -> tuple[Array, Array]:
+        mean, variance = super().averages(x)
+        with np.errstate(over="ignore"):
+            half = variance.astype(np.float16).astype(self.dtype)
+        return mean, half if self.config.dtype == "float16" else variance
+
+
+@repeats("keras-team/keras@85e3681877")
+class OutputDemoted(Sound):
+    """The output of float64 input is float32."""
+
+    def narrow(self, y: Array, dtype: Any) -> Array:
+        return y.astype(np.float32) if y.dtype == np.float64 else y.astype(dtype)
+
+
+@repeats("jax-ml/jax#443")
+class MissingGammaFails(Sound):
+    """A layer without gamma cannot be used."""
+
+    def load(self, gamma: Array | None, beta: Array | None, moving_mean: Array, moving_variance: Array) -> None:
+        if gamma is None:
+            raise TypeError("gamma must be an array")
+        super().load(gamma, beta, moving_mean, moving_variance)
+
+
+@repeats("ultralytics/yolov3#807", "tenstorrent/tt-metal#5317")
+class MeanNotScaled(Sound):
+    """The mean that is folded into the offset is not scaled by gamma and the deviation."""
+
+    def normalize(self, x: Array, mean: Array, inverse: Array) -> Array:
+        return x * self.slope(inverse) + (self.beta - mean)
+
+
+@repeats("tensorflow_probability 0.25.0, the constraint of gamma")
+class GammaClamped(Sound):
+    """Gamma is raised to a small positive number."""
+
+    def slope(self, inverse: Array) -> Array:
+        return np.maximum(self.gamma, self.gamma.dtype.type(1e-6)) * inverse

@@ -30,7 +30,7 @@ class RenormIgnored(_Renormalized):
         return self.dtype.type(1), self.dtype.type(0)
 
 
-@repeats("tensorpack/tensorpack#360")
+@repeats("tensorpack/tensorpack#360", "tensorpack/tensorpack#1065")
 class CorrectedAfterGamma(_Renormalized):
     """The correction comes after gamma and beta."""
 
@@ -56,7 +56,7 @@ class CorrectedByTheAveragesAfter(_Renormalized):
         return Complete.correction(after, entry)
 
 
-@repeats("tensorflow/tensorflow#8544, without stop_gradient")
+@repeats("tensorflow/tensorflow#8544, without stop_gradient", "keras-team/keras-contrib#337")
 class GradientThroughTheCorrection(_Renormalized):
     """R and d are differentiated through, which undoes the gradient of the statistics."""
 
@@ -64,7 +64,7 @@ class GradientThroughTheCorrection(_Renormalized):
         return super().takes() if self.config.renorm is None else (0.0, 0.0)
 
 
-@repeats("keras-team/keras-contrib#142, the least r")
+@repeats("keras-team/keras-contrib#142, the least r", "titu1994#7")
 class LeastRIgnored(_Renormalized):
     """R is clipped from above alone."""
 
@@ -129,7 +129,7 @@ class DNotDivided(_Renormalized):
         return np.clip(entry.mean - self.renorm_mean, -self.limits.dmax, self.limits.dmax)
 
 
-@repeats("keras-team/keras-contrib#28, another denominator of d")
+@repeats("keras-team/keras-contrib#28, another denominator of d", "keras-team/keras-contrib#17")
 class DDividedByTheBatch(_Renormalized):
     """D is divided by the deviation of the batch."""
 
@@ -146,7 +146,7 @@ class RenormMovesWithMomentum(_Renormalized):
         return self.share()
 
 
-@repeats("chainer/chainer#7104")
+@repeats("chainer/chainer#7104", "keras-team/keras 3.15.1, renorm, inverted")
 class VarianceAveragedDirectly(_Renormalized):
     """The running variance is an average of variances, not the square of one of deviations."""
 

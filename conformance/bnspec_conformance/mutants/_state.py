@@ -17,7 +17,22 @@ if TYPE_CHECKING:
 FOUND, repeats = registry()
 
 
-@repeats("ml-explore/mlx#3817")
+@repeats(
+    "ml-explore/mlx#3817",
+    "pytorch/pytorch#3122",
+    "pytorch/pytorch#1410",
+    "pytorch/pytorch#19902",
+    "pytorch/pytorch#60528",
+    "pytorch/pytorch#77427",
+    "pytorch/pytorch#106366",
+    "pytorch/pytorch#7028",
+    "tinygrad/tinygrad#807",
+    "tenstorrent/tt-metal#55438",
+    "tracel-ai/burn, norm/batch.rs of 2026",
+    "PaddlePaddle/Paddle#68159",
+    "rwth-i6/returnn#1539",
+    "ARENA#415",
+)
 class RunningVarianceBiased(Sound):
     """The running variance is divided by N where the convention says N - 1."""
 
@@ -25,7 +40,7 @@ class RunningVarianceBiased(Sound):
         return variance
 
 
-@repeats("keras-team/keras#10443")
+@repeats("keras-team/keras#10443", "keras-team/keras#8982", "keras-team/keras#9028")
 class RunningVarianceByEpsilon(Sound):
     """The running variance is divided by N - (1 + epsilon)."""
 
@@ -33,7 +48,7 @@ class RunningVarianceByEpsilon(Sound):
         return variance * (count / max(count - (1.0 + self.epsilon), 1.0))
 
 
-@repeats("tinygrad/tinygrad#807")
+@repeats("tinygrad/tinygrad#807, in review")
 class BesselCountsRows(Sound):
     """Bessel's correction counts the rows of the batch and not the pixels."""
 
@@ -49,7 +64,7 @@ class BesselCountsAll(Sound):
         super().update(mean, variance, count * int(np.prod(self.kept)))
 
 
-@repeats("tensorflow/tensorflow#55545")
+@repeats("tensorflow/tensorflow#55545", "tf_keras 2.21.0, fused by rank")
 class BesselByRank(Sound):
     """The running variance is divided by N - 1 for images, and by N for rows."""
 
@@ -59,7 +74,7 @@ class BesselByRank(Sound):
         return variance * (count / max(count - 1, 1)) if len(self.kept) == 4 else variance
 
 
-@repeats("FluxML/Flux.jl@b3356cc6b")
+@repeats("FluxML/Flux.jl@b3356cc6b, the running deviation")
 class RunningDeviation(Sound):
     """The standard deviation is averaged, not the variance."""
 
@@ -67,7 +82,20 @@ class RunningDeviation(Sound):
         super().update(mean, np.sqrt(variance), count)
 
 
-@repeats("pytorch/pytorch#15298")
+@repeats(
+    "pytorch/pytorch#15298",
+    "Oneflow-Inc/oneflow#6055",
+    "FastEstimator#1201",
+    "huggingface/transformers#19454",
+    "arl-eegmodels#39",
+    "d2l#2213",
+    "gmalivenko/pytorch2keras#70",
+    "lukemelas/EfficientNet-PyTorch#3",
+    "tacotron_pytorch#19",
+    "Jermmy#17",
+    "FluxML/ONNX.jl#57",
+    "FluxML/Flux.jl@b3356cc6b, the momentum",
+)
 class MomentumReversed(Sound):
     """Momentum multiplies the other side."""
 
@@ -75,7 +103,7 @@ class MomentumReversed(Sound):
         return 1.0 - super().share()
 
 
-@repeats("soumith/cudnn.torch#91")
+@repeats("soumith/cudnn.torch#91", "pytorch/pytorch#5766", "pytorch/pytorch#6445")
 class CumulativeIsATenth(Sound):
     """Without a momentum, a tenth is taken and not the cumulative average."""
 
@@ -83,7 +111,7 @@ class CumulativeIsATenth(Sound):
         return 0.1 if self.config.momentum is None else super().share()
 
 
-@repeats("Lightning-AI/pytorch-lightning#14866")
+@repeats("Lightning-AI/pytorch-lightning#14866", "Lightning-AI/pytorch-lightning#15113")
 class CumulativeIsNothing(Sound):
     """Without a momentum, the averages never move."""
 
@@ -91,7 +119,7 @@ class CumulativeIsNothing(Sound):
         return 0.0 if self.config.momentum is None else super().share()
 
 
-@repeats("pytorch/pytorch#194504")
+@repeats("pytorch/pytorch#194504", "pytorch/pytorch#194579", "pytorch/pytorch#110850", "NVIDIA/apex#380")
 class BatchesNotCounted(Sound):
     """The count of batches is lost, so that every batch is the first."""
 
@@ -99,7 +127,7 @@ class BatchesNotCounted(Sound):
         return 1
 
 
-@repeats("keras-team/keras#9003")
+@repeats("keras-team/keras#9003", "tensorflow/tensorflow#6270")
 class ZeroDebiased(Sound):
     """The averages are divided by 1 - (1 - share)^t when they are read."""
 
@@ -116,7 +144,7 @@ class FirstBatchReplaces(Sound):
         return 1.0 if self.batches == 1 else super().share()
 
 
-@repeats("pytorch/pytorch#96136")
+@repeats("pytorch/pytorch#96136", "pytorch/pytorch#62471", "pfn-extras#117", "YOLO-Master#262", "Samudra#572")
 class UpdatedTwice(Sound):
     """A recomputed forward pass moves the averages twice."""
 
@@ -124,7 +152,7 @@ class UpdatedTwice(Sound):
         return 1.0 - (1.0 - super().share()) ** 2
 
 
-@repeats("microsoft/onnxruntime#19370")
+@repeats("microsoft/onnxruntime#19370", "microsoft/onnxruntime#6349")
 class StateNotUpdated(Sound):
     """The running statistics never change."""
 
@@ -132,7 +160,13 @@ class StateNotUpdated(Sound):
         pass
 
 
-@repeats("keras-team/keras-core#339")
+@repeats(
+    "keras-team/keras-core#339",
+    "paiml/aprender#2166",
+    "APPFL, statistics that are discarded",
+    "Odyssey#5532",
+    "Odyssey#5533",
+)
 class VarianceNotUpdated(Sound):
     """The running variance never changes."""
 
@@ -140,7 +174,7 @@ class VarianceNotUpdated(Sound):
         return self.moving_variance
 
 
-@repeats("gmalivenko/pytorch2keras#120")
+@repeats("gmalivenko/pytorch2keras#120", "apache/mxnet#18751, the title")
 class MeanAndVarianceSwapped(Sound):
     """The running statistics are loaded and read in the other order."""
 
@@ -148,7 +182,7 @@ class MeanAndVarianceSwapped(Sound):
         return super().read()[::-1]
 
 
-@repeats("ml-explore/mlx#1960")
+@repeats("ml-explore/mlx#1960", "tinygrad/tinygrad@076b37e1ae")
 class UpdateDelayed(Sound):
     """The averages move at the next call."""
 
@@ -160,152 +194,12 @@ class UpdateDelayed(Sound):
         self.pending = (mean, variance, count)
 
 
-@repeats("NVIDIA/apex#144")
+@repeats("NVIDIA/apex#144", "pytorch/pytorch 2.13.0, buffers in half precision")
 class StateInHalf(Sound):
     """The running statistics are kept in float16, where small updates round away."""
 
     def moved_average(self, old: Array, new: Array, share: float) -> Array:
         return super().moved_average(old, new, share).astype(np.float16).astype(self.dtype)
-
-
-@repeats("microsoft/onnxruntime#29790")
-class TrainsOnRunningStatistics(Sound):
-    """A training batch is normalized by the averages."""
-
-    def normalize(self, x: Array, mean: Array, inverse: Array) -> Array:
-        return super().normalize(x, self.moving_mean, self.inverse(self.moving_variance))
-
-
-@repeats("FluxML/Flux.jl#1429")
-class StateUpdatedInEvaluation(Sound):
-    """Evaluation moves the running statistics too."""
-
-    def averages(self, x: Array) -> tuple[Array, Array]:
-        before = super().averages(x)
-        if self.count(x) > 1:
-            self.update(*self.statistics(x), self.count(x))
-        return before
-
-
-@repeats("pytorch/xla#806")
-class EvaluationUsesTheBatch(Sound):
-    """Evaluation normalizes by the statistics of the batch."""
-
-    def averages(self, x: Array) -> tuple[Array, Array]:
-        return self.statistics(x) if self.count(x) > 1 else super().averages(x)
-
-
-@repeats("FluxML/NNlib.jl#576")
-class EvaluationUsesInitialState(Sound):
-    """Evaluation normalizes by mean 0 and variance 1."""
-
-    def averages(self, x: Array) -> tuple[Array, Array]:
-        return np.zeros_like(self.moving_mean), np.ones_like(self.moving_variance)
-
-
-@repeats("FlagOpen/FlagGems#6435")
-class InputAsScratch(Sound):
-    """The input is overwritten with its centred values."""
-
-    def __call__(self, x: Array, training: bool) -> Array:
-        y = super().__call__(x, training)
-        x -= x.mean(dtype=x.dtype) if x.size else 0
-        return y
-
-
-@repeats("tenstorrent/tt-metal#45578")
-class LoadedArraysAreWritten(Sound):
-    """The averages are moved in the arrays that were loaded."""
-
-    def load(self, gamma: Array | None, beta: Array | None, moving_mean: Array, moving_variance: Array) -> None:
-        super().load(gamma, beta, moving_mean, moving_variance)
-        self.loaded = moving_mean
-
-    def update(self, mean: Array, variance: Array, count: int) -> None:
-        super().update(mean, variance, count)
-        self.loaded[...] = self.moving_mean.reshape(self.shape)
-
-
-@repeats("pytorch/pytorch#147287")
-class CompiledLosesTheState(Sound):
-    """A compiled layer does not hand its new averages back."""
-
-    def compile(self) -> CompiledLosesTheState:
-        other = super().compile()
-        other.update = lambda mean, variance, count: None  # type: ignore[method-assign]
-        return other
-
-
-@repeats("pytorch/pytorch#194579")
-class EvaluationCounts(Sound):
-    """Evaluation counts as a batch of the cumulative average."""
-
-    def averages(self, x: Array) -> tuple[Array, Array]:
-        self.batches += 1
-        return super().averages(x)
-
-
-@repeats("FluxML/Flux.jl#1429, under a gradient")
-class EvaluationGradientUpdatesState(Sound):
-    """A gradient in evaluation moves the averages."""
-
-    def gradients(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
-        found = super().gradients(x, cotangent, training)
-        if not training and x.size:
-            self.update(*self.statistics(self.widen(x)), self.count(x))
-        return found
-
-
-@repeats("FlagOpen/FlagGems#6435, in the gradient")
-class GradientAsScratch(Sound):
-    """The gradient overwrites the cotangent."""
-
-    def gradients(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
-        found = super().gradients(x, cotangent, training)
-        cotangent[...] = 0
-        return found
-
-
-@repeats("pytorch/pytorch#62471, a buffer used again")
-class OutputBufferReused(Sound):
-    """Every output of a shape is written into the same buffer."""
-
-    buffer: Array = None
-
-    def narrow(self, y: Array, dtype: Any) -> Array:
-        if self.buffer is None or self.buffer.shape != y.shape or self.buffer.dtype != dtype:
-            self.buffer = np.empty(y.shape, dtype)
-        self.buffer[...] = y
-        return self.buffer
-
-
-@repeats("HugeCTR#181, the other way round")
-class StateOfTheClass(Sound):
-    """All layers of one shape share their averages."""
-
-    shared: dict[Any, Array] = {}  # noqa: RUF012 - that is the defect
-
-    def load(self, gamma: Array | None, beta: Array | None, moving_mean: Array, moving_variance: Array) -> None:
-        super().load(gamma, beta, moving_mean, moving_variance)
-        type(self).shared[self.kept] = self.moving_mean
-
-    def update(self, mean: Array, variance: Array, count: int) -> None:
-        super().update(mean, variance, count)
-        type(self).shared[self.kept][...] = self.moving_mean
-
-
-@repeats("tenstorrent/tt-metal#45578, aliased")
-class UpdatedBeforeTheAffine(Sound):
-    """The averages are moved in place before gamma and beta are read, which may be the same arrays."""
-
-    def load(self, gamma: Array | None, beta: Array | None, moving_mean: Array, moving_variance: Array) -> None:
-        super().load(gamma, beta, moving_mean, moving_variance)
-        self.aliased = beta is moving_mean and beta is not None
-
-    def update(self, mean: Array, variance: Array, count: int) -> None:
-        super().update(mean, variance, count)
-        if self.aliased:
-            self.beta = self.moving_mean
 
 
 @repeats("tensorflow/tensorflow#30230")
@@ -318,3 +212,51 @@ class BesselInHalf(Sound):
         with np.errstate(over="ignore", invalid="ignore"):
             half = np.asarray(count).astype(np.float16)
             return variance * np.float32(half / np.maximum(half - np.float16(1), np.float16(1)))
+
+
+@repeats("onnx/onnx#3402", "apache/mxnet#18751, the running variance")
+class RunningVarianceCorrected(Sound):
+    """The running variance is divided by N - 1 where the convention says N."""
+
+    convention = KERAS
+
+    def estimate(self, variance: Array, count: int) -> Array:
+        return variance * (count / max(count - 1, 1))
+
+
+@repeats("pytorch/pytorch#96136, the count")
+class BatchCountedTwice(Sound):
+    """A recomputed forward pass counts the batch twice."""
+
+    def counted(self) -> int:
+        return self.batches + 2
+
+
+@repeats("google-deepmind/dm-haiku#361", "nflows 0.14, the initial variance", "patrick-kidger/equinox#955, the buffers")
+class VarianceStartsAtZero(Sound):
+    """The running variance starts at 0, whatever is loaded."""
+
+    def load(self, gamma: Array | None, beta: Array | None, moving_mean: Array, moving_variance: Array) -> None:
+        super().load(gamma, beta, moving_mean, 0 * moving_variance)
+
+
+@repeats("google-deepmind/dm-haiku 0.0.17, averages of the batch at init")
+class InitializedByEvaluation(Sound):
+    """Before any training, evaluation replaces the averages by those of its batch."""
+
+    def averages(self, x: Array) -> tuple[Array, Array]:
+        if self.batches == 0 and x.size:
+            self.moving_mean, self.moving_variance = self.statistics(x)
+        return super().averages(x)
+
+
+@repeats("pytorch/pytorch#70901")
+class CountInHalf(Sound):
+    """The sum is divided by a count in the dtype of the input, where one above 65504 is infinite."""
+
+    def average(self, terms: Array) -> Array:
+        if self.config.dtype != "float16":
+            return super().average(terms)
+        with np.errstate(over="ignore"):
+            half = np.asarray(self.count(terms)).astype(np.float16)
+        return terms.sum(axis=self.reduced, keepdims=True) / half.astype(self.dtype)

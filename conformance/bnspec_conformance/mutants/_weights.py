@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FOUND, repeats = registry()
 
 
-@repeats("keras-team/keras#3228")
+@repeats("keras-team/keras#3228", "keras-team/keras#1962", "tensorflow/tensorflow#30161")
 class WeightsIgnored(Sound):
     """Weights are accepted and not used."""
 
@@ -42,7 +42,7 @@ class WeightsOverAll(Sound):
         return np.ones_like(weights).sum(axis=axes, keepdims=True)
 
 
-@repeats("keras-team/keras#19848")
+@repeats("keras-team/keras#19848", "keras-team/keras#19818")
 class WeightsCountedOncePerRow(Sound):
     """The sum of the weights is taken before they are broadcast."""
 
@@ -51,7 +51,7 @@ class WeightsCountedOncePerRow(Sound):
         return given.sum(axis=axes, keepdims=True)
 
 
-@repeats("keras-team/keras#20815")
+@repeats("keras-team/keras#20815", "keras-team/keras@871ad7a869")
 class WeightInsideTheSquare(Sound):
     """The variance is the weighted mean of (w x - mean)^2."""
 
@@ -107,3 +107,21 @@ class WeightWithoutItsShare(Sound):
 
     def bent(self, unit: Array, share: Array) -> Array:
         return np.square(unit) / 2
+
+
+@repeats("tf_keras 2.21.0, a mask of images")
+class WeightsOfImagesIgnored(Sound):
+    """Weights are not used at rank 4."""
+
+    @staticmethod
+    def weights(weights: Array) -> Array:
+        return np.ones_like(weights) if weights.ndim == 4 else weights
+
+
+@repeats("keras-team/keras 3.15.1, the sum of a mask plus 1e-7")
+class TotalWeightPadded(Sound):
+    """The weighted sum is divided by the total weight plus 1e-7, which float64 shows."""
+
+    @staticmethod
+    def total_weight(weights: Array, given: Array, axes: tuple[int, ...]) -> Array:
+        return weights.sum(axis=axes, keepdims=True) + weights.dtype.type(1e-7)

@@ -256,6 +256,23 @@ class BesselFromTheSum(Sound):
         return variance * count / np.where(count > 1, count - 1, count)
 
 
+class GammaGradientScaledLast(Sound):
+    """Sum the centred values times the cotangent, then divide by the deviation, for the gradient of gamma."""
+
+    factors: tuple[Array, Array] | None = None
+
+    def unit(self, x: Array, mean: Array, inverse: Array) -> Array:
+        self.factors = x - mean, inverse
+        return super().unit(x, mean, inverse)
+
+    def parameter_gradients(self, dy: Array, unit: Array) -> dict[str, Array]:
+        found = super().parameter_gradients(dy, unit)
+        if self.factors is None:
+            return found
+        (centred, inverse), self.factors = self.factors, None
+        return {**found, "gamma": (self.summed(dy * centred).reshape(self.kept) * inverse).reshape(self.shape)}
+
+
 VARIANTS: tuple[type[Sound], ...] = (
     TwoPass,
     TwoPassKeras,
@@ -282,5 +299,6 @@ VARIANTS: tuple[type[Sound], ...] = (
     MomentumRoundedFirst,
     EpsilonRounded,
     BesselFromTheSum,
+    GammaGradientScaledLast,
 )
 """Every variant."""
