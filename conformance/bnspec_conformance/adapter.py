@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from bnspec.conventions import Convention
+from bnspec.conventions import KERAS, Convention
 from bnspec.errors import message, nearest
 
 if TYPE_CHECKING:
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
     from bnspec import Renorm
 
-__all__ = ["CAPABILITIES", "Adapter", "Config", "Layer", "gaps_of", "load"]
+__all__ = [
+    "CAPABILITIES",
+    "Adapter",
+    "Config",
+    "Layer",
+    "convention_for",
+    "gaps_of",
+    "gaps_without_convention",
+    "load",
+]
 
 CAPABILITIES = {
     "float16": "float16 input",
@@ -52,6 +61,8 @@ CAPABILITIES = {
     "moments": "Adapter.moments",
     "weighted_moments": "Adapter.weighted_moments",
     "batch_normalization": "Adapter.batch_normalization",
+    "default": "Adapter.default: the layer as the library builds it when it is told nothing",
+    "freeze": "Layer.freeze: what the library has for trainable = False",
 }
 """What an adapter may be unable to do, by the name under which its ``gaps`` declare it."""
 
@@ -65,8 +76,9 @@ _OPTIONAL_OF_LAYER = (
     "weighted_gradients",
     "adjusted",
     "adjusted_gradients",
+    "freeze",
 )
-_OPTIONAL_OF_ADAPTER = ("moments", "weighted_moments", "batch_normalization")
+_OPTIONAL_OF_ADAPTER = ("moments", "weighted_moments", "batch_normalization", "default")
 # Parts of the configuration that few libraries have: only who offers them is asked for them.
 _OFFERED = ("ghosts", "renorm")
 
@@ -90,7 +102,7 @@ class Config:
     dtype : str
         The dtype of the input.
     convention : Convention
-        The adapter's own convention.
+        The adapter's own convention; Keras's, which then says nothing, where it has none and is to be identified.
     virtual_batch_size : int or None
         The number of samples of a ghost batch.
     renorm : Renorm or None
@@ -127,6 +139,7 @@ class Layer(Protocol):
     call in training with arrays that broadcast to x and come between normalization and gamma, and
     ``adjusted_gradients(x, cotangent, scale, bias)`` its gradients. Who offers renormalization has
     ``load_renorm(moving_stddev, renorm_mean, renorm_stddev)``, called after ``load``, and ``read_renorm()``.
+    ``freeze()`` does what the library has for ``trainable = False``; calls in training follow.
     """
 
     def load(
@@ -150,9 +163,12 @@ class Adapter(Protocol):
 
     An attribute ``gaps`` is optional: it maps capabilities (see `CAPABILITIES`) to the reason why they are
     missing. An attribute ``offers`` is optional: it names parts of the configuration that the adapter has,
-    ``"ghosts"`` and ``"renorm"``. Three functions are optional: ``moments(x, axes, keepdims)``,
-    ``weighted_moments(x, axes, frequency_weights, keepdims)`` and
-    ``batch_normalization(x, mean, variance, offset, scale, variance_epsilon)``.
+    ``"ghosts"`` and ``"renorm"``. Four functions are optional: ``moments(x, axes, keepdims)``,
+    ``weighted_moments(x, axes, frequency_weights, keepdims)``,
+    ``batch_normalization(x, mean, variance, offset, scale, variance_epsilon)``, and ``default(shape, dtype)``. The last
+    returns a Layer as the library builds it when it is told no more than the shape and the dtype of the input: axis,
+    momentum, epsilon and the initial state are then its own, `read` returns that state before anything is loaded, and
+    `load` ignores a gamma or a beta that such a layer does not have.
     """
 
     convention: Convention
@@ -179,6 +195,35 @@ def gaps_of(adapter: Adapter) -> Mapping[str, str]:
     ValueError
         If a declared capability does not exist, or has no reason.
     """
+    declared = gaps_without_convention(adapter)
+    convention = adapter.convention
+    if convention.statistics == "running":
+        for name in _OFFERED:
+            declared.setdefault(name, "running averages that normalize go without it")
+    if convention.statistics == "running" or convention.normalizing_variance != "population":
+        known = "the second derivative is known where the batch's population variance normalizes"
+        declared.setdefault("hessian_vector_product", known)
+    return declared
+
+
+def gaps_without_convention(adapter: Adapter) -> dict[str, str]:
+    """Collect what an adapter cannot do, whatever its convention is, or if it has none.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        The adapter.
+
+    Returns
+    -------
+    dict
+        Capability to reason.
+
+    Raises
+    ------
+    ValueError
+        As of :func:`gaps_of`.
+    """
     declared = dict(getattr(adapter, "gaps", {}))
     for name, reason in declared.items():
         if name not in CAPABILITIES:
@@ -201,14 +246,13 @@ def gaps_of(adapter: Adapter) -> Mapping[str, str]:
     for name in _OFFERED:
         if name not in offers:
             declared.setdefault(name, "the adapter does not offer it")
-    convention = adapter.convention
-    if convention.statistics == "running":
-        for name in _OFFERED:
-            declared.setdefault(name, "running averages that normalize go without it")
-    if convention.statistics == "running" or convention.normalizing_variance != "population":
-        known = "the second derivative is known where the batch's population variance normalizes"
-        declared.setdefault("hessian_vector_product", known)
     return declared
+
+
+def convention_for(adapter: Adapter) -> Convention:
+    """Return what ``Config.convention`` is: the adapter's own, or Keras's where it has none."""
+    own: Convention = getattr(adapter, "convention", KERAS)
+    return own
 
 
 @cache
@@ -218,7 +262,6 @@ def _layer_of(adapter: Any) -> Any:
         return adapter
     if hasattr(adapter, "layer"):
         return adapter.layer
-    convention = adapter.convention
     config = Config(
         shape=(4, 3),
         axis=(1,),
@@ -227,7 +270,7 @@ def _layer_of(adapter: Any) -> Any:
         center=True,
         scale=True,
         dtype="float32",
-        convention=convention,
+        convention=convention_for(adapter),
     )
     return adapter(config)
 

@@ -1,0 +1,77 @@
+"""The dtypes of the state and of the output."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._cases import FromZero, cast, in_layout
+from ._defaults import default_layer, default_rank
+from ._probe import NotSeen
+from ._result import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ._probe import Probe
+
+__all__ = ["output_dtype", "state_dtype"]
+
+
+def _half(probe: Probe) -> str:
+    for dtype in ("float16", "bfloat16"):
+        if dtype not in probe.gaps:
+            return dtype
+    raise NotSeen(f"the adapter takes no half precision: {probe.gaps['float16']}")
+
+
+def state_dtype(probe: Probe) -> Iterator[Observation]:
+    """Observe state_dtype by reading a layer that was made for, and trained on, half precision."""
+    half = _half(probe)
+    probe.require_capability("default")
+    rank = default_rank(probe)
+    layer = default_layer(probe, rank, half)
+    layer(cast(np.random.default_rng(5).normal(0.5, 1.0, (3,) * rank), half), True)
+    mean, variance = (np.asarray(part).dtype.name for part in layer.read())
+    evidence = f"after a {half} batch the averages are {mean} and {variance}"
+    names = {"float32": ("float32",), half: ("input",)}
+    fits = names.get(mean, ()) if mean == variance else ()
+    yield Observation("state_dtype", fits, evidence, "" if fits else "no value fits")
+
+
+def output_dtype(probe: Probe) -> Iterator[Observation]:
+    """Observe output_dtype from half precision and from float64 in a layer of float32."""
+    seen: dict[str, Any] = {}
+    lacking = []
+    for dtype in (*(name for name in ("float16", "bfloat16") if name not in probe.gaps), "float64"):
+        if dtype in probe.gaps:
+            lacking.append(f"{dtype}: {probe.gaps[dtype]}")
+            continue
+        rank, axis = probe.layout
+        # Parameters and state are float32 also where the input is float64.
+        built = FromZero(
+            id="identify-output",
+            shapes=(in_layout(rank, axis, 4),),
+            axis=(axis,),
+            dtype="float32" if dtype == "float64" else dtype,
+        )
+        x = cast(replace(built, dtype="float64").training[0], dtype)
+        try:
+            seen[dtype] = np.asarray(probe.build(built)(x, True)).dtype.name
+        except Exception as error:  # noqa: BLE001 - a layer may refuse to mix dtypes
+            lacking.append(f"{dtype} raised {type(error).__name__}")
+    if not seen:
+        raise NotSeen("; ".join(lacking))
+    rules: dict[str, Callable[[str], str]] = {
+        "input": lambda dtype: dtype,
+        "parameters": lambda dtype: "float32",
+        "promoted": lambda dtype: "float64" if dtype == "float64" else "float32",
+    }
+    fits = tuple(name for name, rule in rules.items() if all(rule(given) == found for given, found in seen.items()))
+    evidence = "; ".join(f"{given} in a float32 layer comes out as {found}" for given, found in seen.items())
+    reason = (
+        "" if len(fits) == 1 else " and ".join(map(repr, fits)) + " give the same here" if fits else "no value fits"
+    )
+    yield Observation("output_dtype", fits, evidence, "; ".join([reason, *lacking]) if len(fits) != 1 else "")
