@@ -32,7 +32,7 @@ _POWERS = (-6, -12, -16)
 
 
 def default_layer(probe: Probe, rank: int, dtype: str = "") -> Layer:
-    """Build a layer as the library does when it is told nothing; every axis has as many elements as there are channels."""
+    """Build a layer as the library does when it is told nothing; every axis may be the feature axis."""
     probe.require_capability("default")
     made: Layer = probe.adapter.default((CHANNELS,) * rank, dtype or probe.dtype)  # type: ignore[attr-defined]
     return made
