@@ -10,7 +10,7 @@ import numpy as np
 from bnspec_conformance.cases import to_rows
 
 from ._cases import CHANNELS, FromZero, cast, in_layout
-from ._fit import evaluated, fit, judged, misfit, shown
+from ._fit import UNFIT, evaluated, fit, judged, misfit, shown
 from ._probe import NotSeen, predicted
 from ._result import Observation
 
@@ -92,9 +92,7 @@ def epsilon(probe: Probe) -> Iterator[Observation]:
             evidence = f"1 comes out as {saw}: epsilon {value:g} at {ratio(value):.2g} of its bound"
             yield Observation("epsilon", (value,), f"{evidence}, where 0 is {ratio(0.0):.3g} times its bound away")
             return
-    yield Observation(
-        "epsilon", (), f"1 comes out as {saw}, which no number added to the variance gives", "no value fits"
-    )
+    yield Observation("epsilon", (), f"1 comes out as {saw}, which no number added to the variance gives", UNFIT)
 
 
 def axis(probe: Probe) -> Iterator[Observation]:
@@ -141,9 +139,9 @@ def momentum(probe: Probe) -> Iterator[Observation]:
     shapes = tuple(in_layout(rank, position, count) for count in (4, 5, 3))
     case = FromZero(id="identify-momentum", shapes=shapes, axis=(position,), dtype=probe.dtype, take=None)
     layer = default_layer(probe, rank)
+    ones = np.ones(CHANNELS, probe.dtype)
+    layer.load(ones.copy(), 0 * ones, 0 * ones, ones.copy())
     means = []
-    if np.asarray(layer.read()[0], np.float64).any():
-        raise NotSeen(f"the mean of a new layer is not 0 but {shown(layer.read()[0])}")
     for x in case.training:
         layer(x.copy(), True)
         means.append(np.array(layer.read()[0]))
@@ -167,7 +165,7 @@ def momentum(probe: Probe) -> Iterator[Observation]:
             evidence = f"{saw}: {value:g} at {ratio(value):.2g} of its bound"
             yield Observation("momentum", (value,), f"{evidence}, where {other:g} is {ratio(other):.3g} times it away")
             return
-    yield Observation("momentum", (), f"{saw}, which no momentum gives", "no value fits")
+    yield Observation("momentum", (), f"{saw}, which no momentum gives", UNFIT)
 
 
 def _kept(case: FromZero, means: list[Array], kind: str) -> float:

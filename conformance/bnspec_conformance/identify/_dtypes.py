@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bnspec_conformance.bounds import FORMATS
+
 from ._cases import FromZero, cast, in_layout
 from ._defaults import default_layer, default_rank
+from ._fit import UNFIT
 from ._probe import NotSeen
 from ._result import Observation
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ._probe import Probe
+
+    Array = np.ndarray[Any, Any]
 
 __all__ = ["output_dtype", "state_dtype"]
 
@@ -38,12 +43,12 @@ def state_dtype(probe: Probe) -> Iterator[Observation]:
     evidence = f"after a {half} batch the averages are {mean} and {variance}"
     names = {"float32": ("float32",), half: ("input",)}
     fits = names.get(mean, ()) if mean == variance else ()
-    yield Observation("state_dtype", fits, evidence, "" if fits else "no value fits")
+    yield Observation("state_dtype", fits, evidence, "" if fits else UNFIT)
 
 
 def output_dtype(probe: Probe) -> Iterator[Observation]:
     """Observe output_dtype from half precision and from float64 in a layer of float32."""
-    seen: dict[str, Any] = {}
+    seen: dict[str, tuple[str, str]] = {}
     lacking = []
     for dtype in (*(name for name in ("float16", "bfloat16") if name not in probe.gaps), "float64"):
         if dtype in probe.gaps:
@@ -59,19 +64,30 @@ def output_dtype(probe: Probe) -> Iterator[Observation]:
         )
         x = cast(replace(built, dtype="float64").training[0], dtype)
         try:
-            seen[dtype] = np.asarray(probe.build(built)(x, True)).dtype.name
+            seen[dtype] = _output(probe, built, x)
         except Exception as error:  # noqa: BLE001 - a layer may refuse to mix dtypes
             lacking.append(f"{dtype} raised {type(error).__name__}")
     if not seen:
         raise NotSeen("; ".join(lacking))
-    rules: dict[str, Callable[[str], str]] = {
-        "input": lambda dtype: dtype,
-        "parameters": lambda dtype: "float32",
-        "promoted": lambda dtype: "float64" if dtype == "float64" else "float32",
+    rules: dict[str, Callable[[str, str], str]] = {
+        "input": lambda dtype, kept: dtype,
+        "parameters": lambda dtype, kept: kept,
+        "promoted": lambda dtype, kept: max(dtype, kept, key=lambda name: -FORMATS[name].roundoff),
     }
-    fits = tuple(name for name, rule in rules.items() if all(rule(given) == found for given, found in seen.items()))
-    evidence = "; ".join(f"{given} in a float32 layer comes out as {found}" for given, found in seen.items())
-    reason = (
-        "" if len(fits) == 1 else " and ".join(map(repr, fits)) + " give the same here" if fits else "no value fits"
+    fits = tuple(
+        name for name, rule in rules.items() if all(rule(given, kept) == found for given, (kept, found) in seen.items())
     )
+    evidence = "; ".join(f"{given} with a state of {kept} gives {found}" for given, (kept, found) in seen.items())
+    reason = "" if len(fits) == 1 else " and ".join(map(repr, fits)) + " give the same here" if fits else UNFIT
     yield Observation("output_dtype", fits, evidence, "; ".join([reason, *lacking]) if len(fits) != 1 else "")
+
+
+def _output(probe: Probe, case: FromZero, x: Array) -> tuple[str, str]:
+    """Return the dtypes of the state and of the output; where training cannot mix dtypes, of evaluation's."""
+    layer = probe.build(case)
+    state = np.asarray(layer.read()[0]).dtype.name
+    try:
+        y = layer(x.copy(), True)
+    except Exception:  # noqa: BLE001 - a state may refuse another dtype
+        y = probe.build(case)(x.copy(), False)
+    return state, np.asarray(y).dtype.name

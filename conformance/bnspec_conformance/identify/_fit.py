@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["LOOSEST", "evaluated", "fit", "judged", "misfit", "shown"]
+UNFIT = "no value fits"
+"""The reason of an observation that agrees with no value."""
+
+__all__ = ["LOOSEST", "UNFIT", "evaluated", "fit", "judged", "misfit", "shown"]
 
 LOOSEST = Algorithm(
     "any algorithm", NAIVE.additions, "one-pass", quotient=True, folded="everywhere", clipped=False, coarse=True
@@ -103,10 +106,16 @@ def judged(
     best, others = order[0], [value for value in order if value not in fits]
     if not fits:
         tried = ", ".join(map(repr, order))
-        near = f"the nearest, {best!r}, is {by_value[best]:.3g} times its bound away"
-        return Observation(name, (), f"none of {tried}: {what} is {saw}; {near}", "no value fits")
+        return Observation(name, (), f"none of {tried}: {what} is {saw}; {_away('the nearest', best, by_value)}", UNFIT)
     evidence = f"{what} is {saw}: {best!r} at {by_value[best]:.2g} of its bound"
     if others:
-        evidence += f", the next, {others[0]!r}, {by_value[others[0]]:.3g} times its bound away"
+        evidence += f", {_away('the next', others[0], by_value)}"
     reason = f"{' and '.join(map(repr, fits))} give the same here" if len(fits) > 1 else ""
     return Observation(name, fits, evidence, reason)
+
+
+def _away(which: str, value: Any, by_value: Mapping[Any, float]) -> str:
+    """Say how far a value is from fitting; infinitely where something is not finite, or refused."""
+    if not np.isfinite(by_value[value]):
+        return f"{which}, {value!r}, not at all"
+    return f"{which}, {value!r}, {by_value[value]:.3g} times its bound away"

@@ -151,7 +151,7 @@ def said(error: Exception) -> str:
     """Return the reason of something that was not seen: what an adapter raised, or what it cannot do."""
     if isinstance(error, NotSeen):
         return str(error)
-    return f"raised {type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+    return f"raised {type(error).__name__}: {str(error).partition(chr(10))[0][:160]}"
 
 
 def attempt(names: tuple[str, ...], look: Callable[[], Iterator[Observation]]) -> list[Observation]:

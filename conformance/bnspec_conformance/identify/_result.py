@@ -117,9 +117,9 @@ class Identification:
         return tuple(each.convention for each in self.nearest if len(each.differences) == least)
 
     @property
-    def complete(self) -> bool:
-        """Whether every field of which something was seen agreed with at least one value."""
-        return all(each.fits or (each.reason and not each.evidence) for each in self.fields)
+    def unexplained(self) -> tuple[Observation, ...]:
+        """The fields of which something was seen that agrees with no value, as after a defect."""
+        return tuple(each for each in self.fields if each.evidence and not each.fits)
 
     def field(self, name: str) -> Observation:
         """Return the observation of a field."""

@@ -41,7 +41,10 @@ def mask(probe: Probe) -> Iterator[Observation]:
         wanted = predicted(each, probe.convention())[0]
         ratios[value] = fit((seen.y, wanted.y), (seen.moving_mean, wanted.moving_mean))
     what = f"moving_mean with the weights {shown(np.moveaxis(weights, axis, -1)[..., 0] if rank > 1 else weights)}"
-    yield judged("mask", ratios, what, shown(seen.moving_mean))
+    found = judged("mask", ratios, what, shown(seen.moving_mean))
+    if found.fits == ("none",):
+        found = replace(found, fits=(), reason="weights are taken and ignored")
+    yield found
 
 
 def ghosts(probe: Probe) -> Iterator[Observation]:

@@ -18,7 +18,7 @@ def without_float64() -> dict[str, str]:
     """Return the gap of float64, where JAX has it switched off."""
     import jax  # noqa: PLC0415 - when it is needed
 
-    return {} if jax.config.jax_enable_x64 else {"float64": "JAX_ENABLE_X64 is not set"}
+    return {} if jax.dtypes.canonicalize_dtype("float64") == "float64" else {"float64": "JAX_ENABLE_X64 is not set"}
 
 
 def pulled_back(forward: Callable[..., Any], x: Array, cotangent: Array, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -71,9 +71,7 @@ class FlaxLayer:
 
     def hessian_vector_product(self, x: Array, cotangent: Array, tangent: Array) -> Array:
         """Push a tangent through the gradient."""
-        return second(
-            lambda x: self.apply(self.parameters, self.averages, x, None, True)[0], x, cotangent, tangent
-        )
+        return second(lambda x: self.apply(self.parameters, self.averages, x, None, True)[0], x, cotangent, tangent)
 
 
 class Flax:
@@ -164,7 +162,8 @@ class Nnx(Flax):
         def apply(parameters: Any, averages: Any, x: Any, mask: Any, training: bool) -> Any:
             layer = nnx.BatchNorm(features, rngs=nnx.Rngs(0), **arguments)  # in the trace that changes it
             for name, value in {**parameters, **averages}.items():
-                getattr(layer, name)[...] = value
+                # An assignment to [...] would round float64 averages to float32.
+                getattr(layer, name).set_value(value)
             y = layer(x, use_running_average=not training, mask=mask)
             return y, {"mean": layer.mean[...], "var": layer.var[...]}
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from bnspec.conventions import KERAS as CONVENTION
 
+from . import _jax, _tensorflow, _torch
+
 if TYPE_CHECKING:
     from bnspec_conformance.adapter import Config
 
@@ -82,6 +84,25 @@ class KerasLayer:
         found = differentiate[keras.backend.backend()](self.layer, variables, x, cotangent, training)
         return {name: np.asarray(keras.ops.convert_to_numpy(value)) for name, value in found.items()}
 
+    def hessian_vector_product(self, x: Array, cotangent: Array, tangent: Array) -> Array:
+        """Differentiate the gradient of x by the framework below."""
+        import keras  # noqa: PLC0415 - when it is needed
+
+        layer = self.layer
+
+        def forward(x: Any) -> Any:
+            return layer(x, training=True)
+
+        def pure(x: Any) -> Any:
+            variables = layer.trainable_variables, layer.non_trainable_variables
+            return layer.stateless_call(*([v.value for v in part] for part in variables), x, training=True)[0]
+
+        given = (x, cotangent, tangent)
+        backend = keras.backend.backend()
+        if backend == "jax":
+            return _jax.second(pure, *given)
+        return (_tensorflow if backend == "tensorflow" else _torch).second(forward, *given)
+
 
 def _with_tensorflow(layer: Any, variables: dict[str, Any], x: Array, cotangent: Array, training: bool) -> Any:
     import tensorflow as tf  # noqa: PLC0415 - not there with other backends
@@ -144,9 +165,7 @@ class Keras:
 
         if keras.backend.backend() != "jax":
             return {}
-        from ._jax import without_float64  # noqa: PLC0415 - not there with other backends
-
-        return without_float64()
+        return _jax.without_float64()
 
     def __call__(self, config: Config) -> KerasLayer:
         """Build a layer; for half precision its policy is float32."""

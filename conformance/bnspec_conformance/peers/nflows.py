@@ -34,7 +34,7 @@ class NflowsLayer:
         """Set what gamma is made of, beta, and the buffers."""
         size = gamma.astype(np.float64) - self.layer.eps
         if not (size > 0).all():
-            raise ValueError(message("gamma must be larger than epsilon in nflows", gamma=gamma, epsilon=self.layer.eps))
+            raise ValueError(message("gamma must be larger than epsilon", gamma=gamma, epsilon=self.layer.eps))
         pairs = (
             (self.layer.unconstrained_weight.data, np.log(np.expm1(size))),
             (self.layer.bias.data, beta),
@@ -63,7 +63,7 @@ class Nflows:
     convention = CONVENTION
     layer = NflowsLayer
     gaps = {  # noqa: RUF012 - never changed
-        **dict.fromkeys(("rank 1", "rank 3", "rank 4", "rank 5", "axis 0", "several axes"), "it takes rows of features"),
+        **dict.fromkeys(("rank 1", "rank 3", "rank 4", "rank 5", "axis 0", "several axes"), "it takes rows"),
         "momentum=None": "momentum is a number",
         "center=False": "there is always a beta",
         "scale=False": "there is always a gamma",

@@ -8,6 +8,8 @@ import numpy as np
 
 from bnspec.conventions import TF_KERAS, TF_KERAS_FUSED
 
+from ._tensorflow import second
+
 if TYPE_CHECKING:
     from bnspec.conventions import Convention
     from bnspec_conformance.adapter import Config
@@ -96,16 +98,7 @@ class TfKerasLayer:
 
     def hessian_vector_product(self, x: Array, cotangent: Array, tangent: Array) -> Array:
         """Differentiate with a tape inside a tape."""
-        import tensorflow as tf  # noqa: PLC0415 - when it is needed
-
-        given = tf.constant(x)
-        with tf.GradientTape() as outer:
-            outer.watch(given)
-            with tf.GradientTape() as inner:
-                inner.watch(given)
-                y = self.layer(given, training=True)
-            gradient = inner.gradient(y, given, output_gradients=tf.constant(cotangent))
-        return np.array(outer.gradient(gradient, given, output_gradients=tf.constant(tangent)).numpy())
+        return second(lambda x: self.layer(x, training=True), x, cotangent, tangent)
 
 
 class TfKeras:

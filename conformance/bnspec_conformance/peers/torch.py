@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bnspec.conventions import TORCH as CONVENTION
 
 from ._torch import differentiated, received, second, sent
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bnspec_conformance.adapter import Config
 
     Array = np.ndarray[Any, Any]
@@ -36,10 +36,14 @@ class TorchLayer:
     def load(self, gamma: Array | None, beta: Array | None, moving_mean: Array, moving_variance: Array) -> None:
         """Set parameters and buffers, and start counting anew."""
         layer = self.layer
-        pairs = [(layer.running_mean, moving_mean), (layer.running_var, moving_variance)]
-        pairs += [(variable, value) for variable, value in ((layer.weight, gamma), (layer.bias, beta)) if value is not None]
+        pairs = (
+            (layer.weight, gamma),
+            (layer.bias, beta),
+            (layer.running_mean, moving_mean),
+            (layer.running_var, moving_variance),
+        )
         for variable, value in pairs:
-            if variable is not None:
+            if variable is not None and value is not None:
                 variable.data.copy_(sent(value))
         layer.num_batches_tracked.zero_()
 
