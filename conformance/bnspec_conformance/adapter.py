@@ -24,6 +24,7 @@ __all__ = [
     "Config",
     "Layer",
     "convention_for",
+    "declared_gaps",
     "gaps_of",
     "gaps_without_convention",
     "load",
@@ -224,19 +225,39 @@ def gaps_without_convention(adapter: Adapter) -> dict[str, str]:
     ValueError
         As of :func:`gaps_of`.
     """
+    declared = declared_gaps(adapter)
+    layer = _layer_of(cast("Hashable", adapter))
+    for holder, names in ((layer, _OPTIONAL_OF_LAYER), (adapter, _OPTIONAL_OF_ADAPTER)):
+        for name in names:
+            if not hasattr(holder, name):
+                declared.setdefault(name, f"the adapter has no {name}")
+    return declared
+
+
+def declared_gaps(adapter: Adapter) -> dict[str, str]:
+    """Collect what an adapter declares that it cannot do, without building a layer.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        The adapter.
+
+    Returns
+    -------
+    dict
+        Capability to reason.
+
+    Raises
+    ------
+    ValueError
+        As of :func:`gaps_of`.
+    """
     declared = dict(getattr(adapter, "gaps", {}))
     for name, reason in declared.items():
         if name not in CAPABILITIES:
             raise ValueError(message("gaps must name capabilities", nearest(name, CAPABILITIES), gap=name))
         if not reason:
             raise ValueError(message("each gap must have a reason", gap=name))
-    if find_spec("ml_dtypes") is None:
-        declared.setdefault("bfloat16", "ml_dtypes is not installed: pip install 'bnspec[half]'")
-    layer = _layer_of(cast("Hashable", adapter))
-    for holder, names in ((layer, _OPTIONAL_OF_LAYER), (adapter, _OPTIONAL_OF_ADAPTER)):
-        for name in names:
-            if not hasattr(holder, name):
-                declared.setdefault(name, f"the adapter has no {name}")
     offers = tuple(getattr(adapter, "offers", ()))
     for name in offers:
         if name not in _OFFERED:
@@ -246,6 +267,8 @@ def gaps_without_convention(adapter: Adapter) -> dict[str, str]:
     for name in _OFFERED:
         if name not in offers:
             declared.setdefault(name, "the adapter does not offer it")
+    if find_spec("ml_dtypes") is None:
+        declared.setdefault("bfloat16", "ml_dtypes is not installed: pip install 'bnspec[half]'")
     return declared
 
 

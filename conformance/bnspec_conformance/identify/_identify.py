@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ._averages import averages
 from ._defaults import axis, epsilon, initial_variance, momentum
@@ -63,6 +66,13 @@ def identify(adapter: Adapter, *, findings: bool = True) -> Identification:
     -----
     What an adapter raises makes the field that was being looked at not observable, and nothing else.
     """
+    # A stranger's warnings, and those of the data that overflows on purpose, say nothing to the caller.
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return _identified(adapter, findings=findings)
+
+
+def _identified(adapter: Adapter, *, findings: bool) -> Identification:
     probe = Probe(adapter)
     seen: dict[str, Observation] = {"sync": _SYNC}
     for names, look in _PROBES:

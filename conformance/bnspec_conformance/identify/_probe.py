@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +10,7 @@ import numpy as np
 
 from bnspec.conventions import KERAS, Convention
 from bnspec_conformance import expectation
-from bnspec_conformance.adapter import convention_for, gaps_without_convention
+from bnspec_conformance.adapter import CAPABILITIES, convention_for, declared_gaps, gaps_without_convention
 
 from ._cases import MOMENTUM, FromZero, Loaded, in_layout, layout_of
 from ._fit import LOOSEST
@@ -62,7 +61,7 @@ class Probe:
 
     def __init__(self, adapter: Adapter) -> None:
         self.adapter = adapter
-        self.gaps: Mapping[str, str] = gaps_without_convention(adapter)
+        self.gaps: Mapping[str, str] = _gaps(adapter)
         self.told = convention_for(adapter)
         self.known: dict[str, Any] = {}
         # Rank and position of the feature axis of the layer that is built by default, once it is known.
@@ -129,6 +128,17 @@ class Probe:
             raise NotSeen(self.gaps[name])
 
 
+def _gaps(adapter: Adapter) -> dict[str, str]:
+    """Collect the gaps; where a function builds layers and fails to build one, those of its methods are not known."""
+    declared = declared_gaps(adapter)
+    try:
+        return gaps_without_convention(adapter)
+    except Exception:  # noqa: BLE001 - each field reports what building its layer raises
+        of_adapter = (name for name, text in CAPABILITIES.items() if text.startswith("Adapter."))
+        missing = (name for name in of_adapter if not hasattr(adapter, name))
+        return {**dict.fromkeys(missing, "the adapter lacks it"), **declared}
+
+
 def _loaded(case: Case) -> tuple[Array | None, ...]:
     return case.gamma, case.beta, case.moving_mean, case.moving_variance
 
@@ -159,10 +169,8 @@ def attempt(names: tuple[str, ...], look: Callable[[], Iterator[Observation]]) -
     found: list[Observation] = []
     reason = ""
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            for each in look():
-                found.append(each)  # noqa: PERF402 - those before a failure stay
+        for each in look():
+            found.append(each)  # noqa: PERF402 - those before a failure stay
     except Exception as error:  # noqa: BLE001 - what a stranger's code raises is what is reported
         reason = said(error)
     there = {each.name for each in found}

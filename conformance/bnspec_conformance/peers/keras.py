@@ -101,7 +101,7 @@ class KerasLayer:
         backend = keras.backend.backend()
         if backend == "jax":
             return _jax.second(pure, *given)
-        return (_tensorflow if backend == "tensorflow" else _torch).second(forward, *given)
+        return _tensorflow.second(forward, *given) if backend == "tensorflow" else _torch.second(forward, *given)
 
 
 def _with_tensorflow(layer: Any, variables: dict[str, Any], x: Array, cotangent: Array, training: bool) -> Any:
