@@ -117,6 +117,11 @@ def test_the_definition_reaches_its_grade_everywhere():
     }
 
 
+def test_statistics_in_half_precision_are_found():
+    found = findings(identify(mutant("StatisticsInInputDtype")), "accumulation")
+    assert (found["float16"], found["float32"]) == ("narrower than float32", "float32")
+
+
 def test_sums_in_float64_are_found():
     found = findings(identify(variant("AllInFloat64")), "accumulation")
     assert {found[dtype] for dtype in ("float16", "bfloat16", "float32")} == {"wider than float32, or compensated"}
@@ -294,7 +299,7 @@ def test_nan_is_described():
 
     found = identify(Lost, findings=False)
     assert found.field("statistics").fits == ()
-    assert "none of 'batch', 'running'" in found.field("statistics").evidence
+    assert "none of 'batch', 'running' fits" in found.field("statistics").evidence
     assert "nan" in found.field("statistics").evidence
     assert found.field("average").value == "exponential"
 

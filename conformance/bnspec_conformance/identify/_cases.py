@@ -34,7 +34,7 @@ MOMENTUM = 0.25
 CHANNELS = 3
 
 # The feature axis is not counted from the end here. What most adapters have comes first.
-LAYOUTS = ((2, 1), (4, 3), (4, 1), (3, 2), (3, 1), (5, 4), (5, 1), (2, 0), (1, 0))
+LAYOUTS = ((2, 1), (4, 3), (4, 1), (3, 2), (3, 1), (5, 4), (5, 1), (2, 0))
 """Rank and feature axis of the inputs that are tried, in this order."""
 
 

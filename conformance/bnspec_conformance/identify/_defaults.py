@@ -115,7 +115,7 @@ def axis(probe: Probe) -> Iterator[Observation]:
         affine = evaluated(rows, *given, gamma, beta, dtype)[1]
         seen = to_rows(y, (position,))
         ratios[position] = min(misfit(seen, affine), misfit(seen, plain))
-    found = judged("axis", ratios, f"which axis of rank {rank} the averages belong to", f"seen in y {shown(y)}")
+    found = judged("axis", ratios, f"y of rank {rank} by averages on each axis", shown(y))
     if not found.known:
         yield found
         return

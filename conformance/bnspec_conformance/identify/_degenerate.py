@@ -37,7 +37,7 @@ def one_element(probe: Probe) -> Iterator[Observation]:
         )
         return
     ratio = _fits(seen, predicted(case, probe.convention())[1])
-    yield judged("one_element", {"update": ratio, "raise": float("inf")}, "a batch of one", _described(seen))
+    yield judged("one_element", {"update": ratio}, "a batch of one", _described(seen))
 
 
 def empty_batch(probe: Probe) -> Iterator[Observation]:
@@ -50,10 +50,8 @@ def empty_batch(probe: Probe) -> Iterator[Observation]:
     for value in ("keep", "count"):
         wanted = predicted(case, probe.convention(empty_batch=value))
         ratios[value] = max(_fits(one, other) for one, other in zip(seen, wanted, strict=False))
-    kind = "equal weights" if cumulative else "this average"
-    yield judged(
-        "empty_batch", ratios, f"a batch of four, one of none and one of five, with {kind},", _described(seen[2])
-    )
+    kind = "equal weights" if cumulative else "its average"
+    yield judged("empty_batch", ratios, f"after batches of four, none and five, with {kind}", _described(seen[2]))
 
 
 def _fits(seen: Seen, wanted: Step) -> float:

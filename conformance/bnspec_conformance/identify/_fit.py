@@ -106,16 +106,16 @@ def judged(
     best, others = order[0], [value for value in order if value not in fits]
     if not fits:
         tried = ", ".join(map(repr, order))
-        return Observation(name, (), f"none of {tried}: {what} is {saw}; {_away('the nearest', best, by_value)}", UNFIT)
-    evidence = f"{what} is {saw}: {best!r} at {by_value[best]:.2g} of its bound"
+        return Observation(name, (), f"{what}: {saw}; none of {tried} fits: {_off(best, by_value)}", UNFIT)
+    evidence = f"{what}: {saw}; {best!r} fits, at {by_value[best]:.2g} of its bound"
     if others:
-        evidence += f", {_away('the next', others[0], by_value)}"
+        evidence += f"; {_off(others[0], by_value)}"
     reason = f"{' and '.join(map(repr, fits))} give the same here" if len(fits) > 1 else ""
     return Observation(name, fits, evidence, reason)
 
 
-def _away(which: str, value: Any, by_value: Mapping[Any, float]) -> str:
-    """Say how far a value is from fitting; infinitely where something is not finite, or refused."""
+def _off(value: Any, by_value: Mapping[Any, float]) -> str:
+    """Say how far the nearest value that does not fit is from it; infinitely where something is not finite."""
     if not np.isfinite(by_value[value]):
-        return f"{which}, {value!r}, not at all"
-    return f"{which}, {value!r}, {by_value[value]:.3g} times its bound away"
+        return f"{value!r} would need finite numbers"
+    return f"the next, {value!r}, is {by_value[value]:.3g} bounds off"
