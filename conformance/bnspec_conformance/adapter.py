@@ -140,7 +140,8 @@ class Layer(Protocol):
     call in training with arrays that broadcast to x and come between normalization and gamma, and
     ``adjusted_gradients(x, cotangent, scale, bias)`` its gradients. Who offers renormalization has
     ``load_renorm(moving_stddev, renorm_mean, renorm_stddev)``, called after ``load``, and ``read_renorm()``.
-    ``freeze()`` does what the library has for ``trainable = False``; calls in training follow.
+    ``freeze()`` does what the library has for ``trainable = False``; calls in training follow. A layer may have
+    ``weighted`` in spite of a gap: where an adapter is identified, it tells whether the library takes booleans.
     """
 
     def load(

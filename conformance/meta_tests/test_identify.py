@@ -292,6 +292,35 @@ def test_a_function_that_builds_one_rank_alone_is_identified():
     assert contradictions(identify(build, findings=False), TORCH) == []
 
 
+LAYOUT_GAPS = {"rank 1", "rank 2", "rank 3", "rank 4", "rank 5", "axis 0", "axis 1", "axis -1"}
+
+
+@pytest.mark.parametrize(
+    ("has", "tried"),
+    [
+        ({"rank 4", "axis -1"}, "rank 4, axis 3"),
+        ({"rank 5", "axis 1"}, "rank 5, axis 1"),
+        ({"rank 3", "axis 1"}, "rank 3, axis 1"),
+        ({"rank 2", "axis 0"}, "rank 2, axis 0"),
+    ],
+    ids=lambda each: "" if isinstance(each, str) else " ".join(sorted(each)),
+)
+def test_one_layout_is_enough(has, tried):
+    found = identify(type("One", (Sound,), {"gaps": dict.fromkeys(LAYOUT_GAPS - has, "no")}))
+    assert contradictions(found, TORCH) == []
+    assert found.field("average").known
+    assert all(tried in where for where in findings(found, "grade"))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_one_dtype_is_enough(dtype):
+    others = {"float16", "bfloat16", "float32", "float64"} - {dtype}
+    found = identify(type("One", (Sound,), {"gaps": dict.fromkeys(others, "no")}))
+    assert contradictions(found, TORCH) == []
+    assert {each.name for each in found.fields if each.known} >= {"average", "running_variance", "statistics", "mask"}
+    assert {where for where, value in findings(found, "grade").items() if value == "not measured"} == others
+
+
 def test_nan_is_described():
     class Lost(Sound):
         def normalize(self, x, mean, inverse):

@@ -69,11 +69,11 @@ class Probe:
 
     @cached_property
     def dtype(self) -> str:
-        """The dtype of the probes."""
-        for dtype in ("float32", "float64"):
+        """The dtype of the probes, half precision in the last place."""
+        for dtype in ("float32", "float64", "float16", "bfloat16"):
             if dtype not in self.gaps:
                 return dtype
-        raise NotSeen("the adapter has neither float32 nor float64")
+        raise NotSeen("the adapter has no dtype")
 
     @cached_property
     def layout(self) -> tuple[int, int]:

@@ -11,34 +11,56 @@ from bnspec.conventions import ONNX as CONVENTION
 from bnspec.errors import message
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bnspec_conformance.adapter import Config
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["ONNXRUNTIME"]
+__all__ = ["ONNXRUNTIME", "model"]
 
 _FIRST = "the operator has its channels at axis 1"
 _AFFINE = "the operator has a scale and a bias"
 
 
-@cache
-def _session(training: bool, attributes: tuple[tuple[str, float], ...], dtype: str, state: str) -> Any:
-    """Make a session of a model of the one operator."""
+def model(training: bool, attributes: Mapping[str, float], dtype: str, state: str) -> Any:
+    """Make a model of the one operator.
+
+    Parameters
+    ----------
+    training : bool
+        Its mode, which is written into the model.
+    attributes : mapping
+        Momentum and epsilon, or none of them.
+    dtype, state : str
+        That of input and output, and that of parameters and averages.
+
+    Returns
+    -------
+    onnx.ModelProto
+    """
     import onnx  # noqa: PLC0415 - when it is needed
-    import onnxruntime  # noqa: PLC0415
 
     kinds = {name: onnx.helper.np_dtype_to_tensor_dtype(np.dtype(name)) for name in (dtype, state)}
     outputs = ["y", "mean_out", "var_out"] if training else ["y"]
     mode = {"training_mode": 1} if training else {}
     inputs = ["x", "scale", "bias", "mean", "var"]
-    node = onnx.helper.make_node("BatchNormalization", inputs, outputs, **dict(attributes), **mode)
+    node = onnx.helper.make_node("BatchNormalization", inputs, outputs, **attributes, **mode)
     named = {name: kinds[dtype] if name in ("x", "y") else kinds[state] for name in (*inputs, *outputs)}
     info = {name: onnx.helper.make_tensor_value_info(name, kind, None) for name, kind in named.items()}
     graph = onnx.helper.make_graph([node], "bn", [info[n] for n in inputs], [info[n] for n in outputs])
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 15)], ir_version=10)
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 15)], ir_version=10)
+
+
+@cache
+def _session(training: bool, attributes: tuple[tuple[str, float], ...], dtype: str, state: str) -> Any:
+    """Make a session of the model, on one thread of the CPU."""
+    import onnxruntime  # noqa: PLC0415 - when it is needed
+
+    made = model(training, dict(attributes), dtype, state).SerializeToString()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(made, options, providers=["CPUExecutionProvider"])
 
 
 class OnnxLayer:
