@@ -301,7 +301,6 @@ LAYOUT_GAPS = {"rank 1", "rank 2", "rank 3", "rank 4", "rank 5", "axis 0", "axis
         ({"rank 4", "axis -1"}, "rank 4, axis 3"),
         ({"rank 5", "axis 1"}, "rank 5, axis 1"),
         ({"rank 3", "axis 1"}, "rank 3, axis 1"),
-        ({"rank 2", "axis 0"}, "rank 2, axis 0"),
     ],
     ids=lambda each: "" if isinstance(each, str) else " ".join(sorted(each)),
 )

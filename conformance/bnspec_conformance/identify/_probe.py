@@ -113,7 +113,8 @@ class Probe:
 
     def convention(self, **changes: Any) -> Convention:
         """Return a convention of what is known, and Keras's for what is not; none refuses a batch."""
-        given = {"name": "candidate", "one_element": "update", **self.known, **changes}
+        # The output may be rounded to the dtype of the input.
+        given = {**self.known, "name": "candidate", "one_element": "update", "output_dtype": "input", **changes}
         return replace(KERAS, **given)
 
     def require(self, *names: str) -> None:
