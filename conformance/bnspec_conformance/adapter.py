@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from bnspec.conventions import Convention
+from bnspec.conventions import KERAS, Convention
 from bnspec.errors import message, nearest
 
 if TYPE_CHECKING:
@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
     from bnspec import Renorm
 
-__all__ = ["CAPABILITIES", "Adapter", "Config", "Layer", "gaps_of", "load", "under"]
+__all__ = [
+    "CAPABILITIES",
+    "Adapter",
+    "Config",
+    "Layer",
+    "convention_for",
+    "declared_gaps",
+    "gaps_of",
+    "gaps_without_convention",
+    "load",
+    "under",
+]
 
 CAPABILITIES = {
     "float16": "float16 input",
@@ -52,6 +63,8 @@ CAPABILITIES = {
     "moments": "Adapter.moments",
     "weighted_moments": "Adapter.weighted_moments",
     "batch_normalization": "Adapter.batch_normalization",
+    "default": "Adapter.default: the layer as the library builds it when it is told nothing",
+    "freeze": "Layer.freeze: what the library has for trainable = False",
 }
 """What an adapter may be unable to do, by the name under which its ``gaps`` declare it."""
 
@@ -65,8 +78,9 @@ _OPTIONAL_OF_LAYER = (
     "weighted_gradients",
     "adjusted",
     "adjusted_gradients",
+    "freeze",
 )
-_OPTIONAL_OF_ADAPTER = ("moments", "weighted_moments", "batch_normalization")
+_OPTIONAL_OF_ADAPTER = ("moments", "weighted_moments", "batch_normalization", "default")
 # Parts of the configuration that few libraries have: only who offers them is asked for them.
 _OFFERED = ("ghosts", "renorm")
 
@@ -90,7 +104,7 @@ class Config:
     dtype : str
         The dtype of the input.
     convention : Convention
-        The adapter's own convention.
+        The adapter's own convention; Keras's, which then says nothing, where it has none and is to be identified.
     virtual_batch_size : int or None
         The number of samples of a ghost batch.
     renorm : Renorm or None
@@ -130,6 +144,8 @@ class Layer(Protocol):
     call in training with arrays that broadcast to x and come between normalization and gamma, and
     ``adjusted_gradients(x, cotangent, scale, bias)`` its gradients. Who offers renormalization has
     ``load_renorm(moving_stddev, renorm_mean, renorm_stddev)``, called after ``load``, and ``read_renorm()``.
+    ``freeze()`` does what the library has for ``trainable = False``; calls in training follow. A layer may have
+    ``weighted`` in spite of a gap: where an adapter is identified, it tells whether the library takes booleans.
     """
 
     def load(
@@ -153,9 +169,12 @@ class Adapter(Protocol):
 
     An attribute ``gaps`` is optional: it maps capabilities (see `CAPABILITIES`) to the reason why they are
     missing. An attribute ``offers`` is optional: it names parts of the configuration that the adapter has,
-    ``"ghosts"`` and ``"renorm"``. Three functions are optional: ``moments(x, axes, keepdims)``,
-    ``weighted_moments(x, axes, frequency_weights, keepdims)`` and
-    ``batch_normalization(x, mean, variance, offset, scale, variance_epsilon)``.
+    ``"ghosts"`` and ``"renorm"``. Four functions are optional: ``moments(x, axes, keepdims)``,
+    ``weighted_moments(x, axes, frequency_weights, keepdims)``,
+    ``batch_normalization(x, mean, variance, offset, scale, variance_epsilon)``, and ``default(shape, dtype)``. The last
+    returns a Layer as the library builds it when it is told no more than the shape and the dtype of the input: axis,
+    momentum, epsilon and the initial state are then its own, `read` returns that state before anything is loaded, and
+    `load` ignores a gamma or a beta that such a layer does not have.
     """
 
     convention: Convention
@@ -182,28 +201,7 @@ def gaps_of(adapter: Adapter) -> Mapping[str, str]:
     ValueError
         If a declared capability does not exist, or has no reason.
     """
-    declared = dict(getattr(adapter, "gaps", {}))
-    for name, reason in declared.items():
-        if name not in CAPABILITIES:
-            raise ValueError(message("gaps must name capabilities", nearest(name, CAPABILITIES), gap=name))
-        if not reason:
-            raise ValueError(message("each gap must have a reason", gap=name))
-    if find_spec("ml_dtypes") is None:
-        declared.setdefault("bfloat16", "ml_dtypes is not installed: pip install 'bnspec[half]'")
-    layer = _layer_of(cast("Hashable", adapter))
-    for holder, names in ((layer, _OPTIONAL_OF_LAYER), (adapter, _OPTIONAL_OF_ADAPTER)):
-        for name in names:
-            if not hasattr(holder, name):
-                declared.setdefault(name, f"the adapter has no {name}")
-    offers = tuple(getattr(adapter, "offers", ()))
-    for name in offers:
-        if name not in _OFFERED:
-            raise ValueError(
-                message("offers must name parts of the configuration", nearest(name, _OFFERED), offer=name)
-            )
-    for name in _OFFERED:
-        if name not in offers:
-            declared.setdefault(name, "the adapter does not offer it")
+    declared = gaps_without_convention(adapter)
     convention = adapter.convention
     if convention.statistics == "running":
         for name in _OFFERED:
@@ -214,6 +212,77 @@ def gaps_of(adapter: Adapter) -> Mapping[str, str]:
     return declared
 
 
+def gaps_without_convention(adapter: Adapter) -> dict[str, str]:
+    """Collect what an adapter cannot do, whatever its convention is, or if it has none.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        The adapter.
+
+    Returns
+    -------
+    dict
+        Capability to reason.
+
+    Raises
+    ------
+    ValueError
+        As of :func:`gaps_of`.
+    """
+    declared = declared_gaps(adapter)
+    layer = _layer_of(cast("Hashable", adapter))
+    for holder, names in ((layer, _OPTIONAL_OF_LAYER), (adapter, _OPTIONAL_OF_ADAPTER)):
+        for name in names:
+            if not hasattr(holder, name):
+                declared.setdefault(name, f"the adapter has no {name}")
+    return declared
+
+
+def declared_gaps(adapter: Adapter) -> dict[str, str]:
+    """Collect what an adapter declares that it cannot do, without building a layer.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        The adapter.
+
+    Returns
+    -------
+    dict
+        Capability to reason.
+
+    Raises
+    ------
+    ValueError
+        As of :func:`gaps_of`.
+    """
+    declared = dict(getattr(adapter, "gaps", {}))
+    for name, reason in declared.items():
+        if name not in CAPABILITIES:
+            raise ValueError(message("gaps must name capabilities", nearest(name, CAPABILITIES), gap=name))
+        if not reason:
+            raise ValueError(message("each gap must have a reason", gap=name))
+    offers = tuple(getattr(adapter, "offers", ()))
+    for name in offers:
+        if name not in _OFFERED:
+            raise ValueError(
+                message("offers must name parts of the configuration", nearest(name, _OFFERED), offer=name)
+            )
+    for name in _OFFERED:
+        if name not in offers:
+            declared.setdefault(name, "the adapter does not offer it")
+    if find_spec("ml_dtypes") is None:
+        declared.setdefault("bfloat16", "ml_dtypes is not installed: pip install 'bnspec[half]'")
+    return declared
+
+
+def convention_for(adapter: Adapter) -> Convention:
+    """Return what ``Config.convention`` is: the adapter's own, or Keras's where it has none."""
+    own: Convention = getattr(adapter, "convention", KERAS)
+    return own
+
+
 @cache
 def _layer_of(adapter: Any) -> Any:
     """Return the class of an adapter's layers, or, where a function builds them, the class of one that it built."""
@@ -221,7 +290,6 @@ def _layer_of(adapter: Any) -> Any:
         return adapter
     if hasattr(adapter, "layer"):
         return adapter.layer
-    convention = adapter.convention
     config = Config(
         shape=(4, 3),
         axis=(1,),
@@ -230,7 +298,7 @@ def _layer_of(adapter: Any) -> Any:
         center=True,
         scale=True,
         dtype="float32",
-        convention=convention,
+        convention=convention_for(adapter),
     )
     return adapter(config)
 
@@ -269,15 +337,15 @@ def under(adapter: Any, convention: Convention | None) -> Adapter:
     return found
 
 
-def load(path: str, convention: Convention | None = None) -> Adapter:
+def load(path: str, *, bare: bool = False) -> Adapter:
     """Import an adapter.
 
     Parameters
     ----------
     path : str
         ``module:attribute``.
-    convention : Convention, optional
-        That it will be held to: then it need have none.
+    bare : bool
+        Whether it need have no convention: where one is named, or is to be identified.
 
     Returns
     -------
@@ -305,8 +373,7 @@ def load(path: str, convention: Convention | None = None) -> Adapter:
             )
         )
     adapter = getattr(module, attribute)
-    known = convention or getattr(adapter, "convention", None)
-    if not callable(adapter) or not isinstance(known, Convention):
+    if not callable(adapter) or not (bare or isinstance(getattr(adapter, "convention", None), Convention)):
         raise TypeError(
             message(
                 "an adapter must be callable and have a convention",

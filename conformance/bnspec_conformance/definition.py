@@ -65,6 +65,10 @@ class DefinitionAdapter:
         """Build a layer."""
         return DefinitionLayer(config, self.backend, self.mode)
 
+    def default(self, shape: tuple[int, ...], dtype: str) -> DefaultLayer:
+        """Build a layer of the convention's defaults."""
+        return DefaultLayer(shape, dtype, self.convention, self.backend, self.mode)
+
     def moments(self, x: Any, axes: Any, keepdims: bool) -> Any:
         """Run ``bnspec.moments`` on the backend."""
         return self._on_backend(bnspec.moments, x, axes, keepdims)
@@ -254,6 +258,19 @@ class DefinitionLayer:
             if old is not None and old.tobytes() != new.tobytes():
                 raise LawBroken(f"{name} must not be changed by the call.")
         return result
+
+
+class DefaultLayer(DefinitionLayer):
+    """One ``bnspec.BatchNorm`` that is told its convention alone."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: str, convention: Convention, backend: Any, mode: str) -> None:
+        self.backend = backend
+        self.run = transformation(backend, mode)
+        self.outside = mode.endswith(OUTSIDE)
+        self.spec = bnspec.BatchNorm(convention=convention)
+        self.compiled = None
+        with backend.context():
+            self.params, self.state = self.spec.init(shape, like=send(backend, np.zeros(1, np.dtype(dtype))))
 
 
 def transformation(backend: Any, mode: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

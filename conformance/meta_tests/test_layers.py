@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BNSPEC, BACKENDS, SUITE = ROOT / "bnspec", ROOT / "backends/bnspec_backends", ROOT / "conformance/bnspec_conformance"
+PEERS = SUITE / "peers"
 FRAMEWORKS = {"torch", "jax", "jaxlib", "tensorflow", "cupy", "dask", "array_api_strict", "keras"}
 OWN = {
     "_numpy": {"array_api_compat"},
@@ -24,14 +25,32 @@ OWN = {
     "_base": {"ml_dtypes"},
     "__init__": set(),
 }
+# What a peer's file may import, when it builds a layer: its library, and what that is written in.
+OWN_OF_PEERS = {
+    "__init__": set(),
+    "_named": set(),
+    "_jax": {"jax"},
+    "_tensorflow": {"tensorflow"},
+    "_torch": {"torch", "ml_dtypes"},
+    "equinox": {"equinox", "jax"},
+    "flax": {"flax", "jax"},
+    "haiku": {"haiku", "jax"},
+    "keras": {"keras", "jax", "tensorflow", "torch"},  # Keras has three backends
+    "nflows": {"nflows", "torch"},
+    "onnxruntime": {"onnx", "onnxruntime"},
+    "tf_keras": {"tf_keras", "tensorflow"},
+    "torch": {"torch"},
+}
 
 
-def imports(path, *, typing=False):
+def imports(path, *, typing=False, nested=True):
     """Full names of the modules that a file imports, in functions too; in TYPE_CHECKING blocks only if asked."""
     found = set()
 
     def visit(node):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not typing:
+            return
+        if isinstance(node, ast.FunctionDef) and not nested:
             return
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
@@ -70,7 +89,15 @@ def test_a_backend_imports_its_own_framework_alone(path):
     assert not private
 
 
-@pytest.mark.parametrize("path", files(SUITE))
+@pytest.mark.parametrize("path", files(PEERS))
+def test_a_peer_imports_its_own_library_alone_and_late(path):
+    allowed = {"bnspec", "bnspec_conformance", "numpy"}
+    assert {name for name in roots(path) if is_foreign(name)} <= allowed | OWN_OF_PEERS[path.stem]
+    at_once = {name.partition(".")[0] for name in imports(path, nested=False) if not name.startswith(".")}
+    assert {name for name in at_once if is_foreign(name)} <= allowed
+
+
+@pytest.mark.parametrize("path", [each for each in files(SUITE) if PEERS not in each.values[0].parents])
 def test_the_suite_imports_no_framework(path):
     allowed = {
         "bnspec",

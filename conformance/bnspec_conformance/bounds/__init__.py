@@ -10,7 +10,7 @@ arrays; per-element arrays are rows of shape (N, C), per-channel arrays have sha
 
 from __future__ import annotations
 
-from ._algorithms import Algorithm, coarse_share, folded, may_be_negative, share_roundings, through_sums
+from ._algorithms import Algorithm, coarse_share, folded, may_be_negative, share_roundings, through_sums, wide_average
 from ._beyond import (
     error_function,
     gaussian_slope,
@@ -89,4 +89,5 @@ __all__ = [
     "transformed",
     "triangular_residual",
     "weighted_statistics",
+    "wide_average",
 ]

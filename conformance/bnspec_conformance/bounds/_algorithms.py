@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ._formats import FORMATS, NAIVE, Format, Grade, accumulated
-from ._forward import deviation
+from ._formats import FORMATS, NAIVE, Format, Grade, accumulated, rounded
+from ._forward import deviation, running
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["Algorithm", "coarse_share", "folded", "may_be_negative", "share_roundings", "through_sums"]
+__all__ = [
+    "Algorithm",
+    "coarse_share",
+    "folded",
+    "may_be_negative",
+    "share_roundings",
+    "through_sums",
+    "wide_average",
+]
 
 # 1.0 u: XLA's power of a float32 or float64 in (0, 1) with a whole exponent up to 64, on 100,000 draws.
 _POWER = 4.0
@@ -184,3 +192,13 @@ def coarse_share(grade: Grade, share: float, old: Uncertain, new: Uncertain) -> 
     size = np.abs(old.value) + old.error + np.abs(new.value) + new.error
     moved: Array = 2.0 * FORMATS["float32"].roundoff * share * size
     return moved
+
+
+def wide_average(average: Array, form: Format) -> Array:
+    """Bound an average after its first batch, from 0, if the batch's mean is off by its own rounding alone.
+
+    That is so if the sum is formed in a wider format, or is compensated. What the average does to the mean is that of
+    :func:`running` with a share that is a quotient.
+    """
+    none = np.zeros_like(average)
+    return running(none, none, average, rounded(none, average, form), 1.0, form, 20.0)

@@ -159,7 +159,7 @@ def adapter_of(path: str, convention: Convention | None) -> Any:
     -------
     Adapter
     """
-    return under(load(path, convention), convention)
+    return under(load(path, bare=convention is not None), convention)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,6 @@
+"""Identify the convention of an implementation from the outside, and how precisely it computes."""
+
+from ._identify import identify
+from ._result import Difference, Finding, Identification, Nearness, Observation
+
+__all__ = ["Difference", "Finding", "Identification", "Nearness", "Observation", "identify"]
