@@ -25,8 +25,8 @@ _SUITE = Path(__file__).with_name("test_laws.py").resolve()
 _SUBJECTS = pytest.StashKey["list[Subject]"]()
 _COLLECTOR = pytest.StashKey[Collector]()
 _DECLARED = pytest.StashKey[str]()
-_ISOLATION = pytest.StashKey["Isolation"]()
-_KNOWN = pytest.StashKey["tuple[Known, ...]"]()
+_ISOLATION: pytest.StashKey[Isolation] = pytest.StashKey()
+_KNOWN: pytest.StashKey[tuple[Known, ...]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

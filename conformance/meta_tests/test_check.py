@@ -156,7 +156,7 @@ def test_an_explanation_says_what_a_reader_needs(isolation, tmp_path):
     assert found["alike"][0]["name"] in ("OnePassVariance", "OnePassVarianceUnclamped")
     assert found["alike"][0]["same"] == len(found["explanations"])
     text = render(found)
-    for part in (first["law"], "in practice", "smallest input", "times the bound", found["alike"][0]["reference"]):
+    for part in (first["law"], "in practice", "smallest input", "times the bound", *found["alike"][0]["references"]):
         assert part in text
     # The snippet needs neither the law nor the suite, and shows the number that the message names.
     (tmp_path / "again.py").write_text(first["snippet"])

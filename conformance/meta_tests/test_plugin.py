@@ -109,12 +109,58 @@ def test_a_skip_without_a_declared_reason_is_a_failure(run, pytester):
     class Adapter(Sound):
         def read(self):
             pytest.skip("not today")
+    """,
+        conftest="""
+    import pytest
+    @pytest.fixture(autouse=True)
+    def impatient(trial):
+        if trial.subject.name == "numpy":
+            pytest.skip("not now")
+    """,
+    )
+    done = run("--bn-implementation", "mine:Adapter", "--bn-backend", "numpy", "-k", "aliased")
+    assert done.ret == 1
+    done.assert_outcomes(failed=2)
+    done.stdout.fnmatch_lines(["*A skip must have a declared reason. Got *not now*"])
+    done.stdout.fnmatch_lines(["*aliased_arrays must get an answer. Got Skipped: not today at *mine.py:*"])
+
+
+def test_an_implementation_is_held_to_what_is_asked_for(run, pytester):
+    pytester.makepyfile(
+        mine="""
+    from bnspec_conformance.mutants import Sound
+    class Bare:
+        def __init__(self, config):
+            self.layer = Sound(config)
+            self.load, self.read, self.called = self.layer.load, self.layer.read, self.layer
+        def __call__(self, x, training):
+            return self.called(x, training)
+        def load(self, *values): ...
+        def read(self): ...
+    class Hangs(Sound):
+        def read(self):
+            import time
+            time.sleep(100)
     """
     )
-    done = run("--bn-implementation", "mine:Adapter", "-k", "running")
+    pytester.makefile(
+        ".toml", known='[[known]]\nlaw = "running.*"\nreason = "slow"\nlink = "https://example.org"\n'
+    )
+    done = run("--bn-implementation", "mine:Bare", "--bn-convention", "torch", "--bn-grade", "definition", "-k", "aliased")
+    assert done.ret == 0
+    late = ("--bn-implementation", "mine:Hangs", "--bn-timeout", "0.2", "-k", "aliased", "-n", "1")
+    done = run(*late)
     assert done.ret == 1
-    done.assert_outcomes(failed=tried("running"))
-    done.stdout.fnmatch_lines(["*A skip must have a declared reason. Got *not today*"])
+    done.stdout.fnmatch_lines(["*The adapter hung: it gave no answer*"])
+    done = run(*late, "--bn-known-failures", "known.toml", "--bn-report", "out")
+    assert done.ret == 1  # nothing has passed
+    done.stdout.fnmatch_lines(["*0 passed, 0 failed, 1 known, 0 skipped*"])
+    assert json.loads((pytester.path / "out/results.json").read_text())["trials"][0]["outcome"] == "known"
+    done = run(
+        "--bn-implementation", "mine:Bare", "--bn-convention", "torch", "--bn-known-failures", "known.toml", "-k", "aliased"
+    )
+    assert done.ret == 1
+    done.stdout.fnmatch_lines(["*does not fail any more*the run fails*"])
 
 
 def test_what_an_adapter_leaves_out_is_skipped_and_counted(run, pytester):

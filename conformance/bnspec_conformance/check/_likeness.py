@@ -33,7 +33,7 @@ class Likeness(NamedTuple):
         Of the mutant.
     defect : str
         What is wrong with it.
-    reference : str
+    references : tuple of str
         Where the same was found in public.
     same, tried : int
         On how many of how many broken laws it gives the same numbers.
@@ -41,7 +41,7 @@ class Likeness(NamedTuple):
 
     name: str
     defect: str
-    reference: str
+    references: tuple[str, ...]
     same: int
     tried: int
 
@@ -139,6 +139,6 @@ def likenesses(adapter: Any, broken: Sequence[tuple[Law, Case]], grade: Grade, m
     found.sort(key=lambda each: (-each[0], each[1]))
     found = [each for each in found if 2 * each[0] >= found[0][0]]
     return [
-        Likeness(MUTANTS[number].name, MUTANTS[number].defect, MUTANTS[number].reference, count, len(broken))
+        Likeness(MUTANTS[number].name, MUTANTS[number].defect, MUTANTS[number].references, count, len(broken))
         for count, number in found[:most]
     ]

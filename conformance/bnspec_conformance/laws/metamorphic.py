@@ -53,21 +53,30 @@ class _Relation(NamedTuple):
 
 @law("metamorphic", EXACT_OFFSETS, conventions=2)
 def offset(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """What is added to the input is added to the running mean, and changes nothing else."""
+    """What is added to the input is added to the running mean, and changes nothing else.
+
+    Data far from zero, such as pixel values, dates or prices, come out otherwise than centred ones.
+    """
     for by in _OFFSETS:
         _require_related(adapter, case, shifted(case, by), _Relation(offset=by), grade, checks)
 
 
 @law("metamorphic", SCALED, conventions=2)
 def scale(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """Under k^2 times epsilon, k times the input has the same output, k times the mean and k^2 times the variance."""
+    """Under k^2 times epsilon, k times the input has the same output, k times the mean and k^2 times the variance.
+
+    A change of units, or of the learning rate of the layer below, changes what the network computes.
+    """
     for factor in _FACTORS:
         _require_related(adapter, case, scaled(case, factor), _Relation(factor), grade, checks)
 
 
 @law("metamorphic", EXACT_OFFSETS + SCALED, requires=("gradients",), conventions=2)
 def gradients_of_moved_input(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """An offset of the input changes no gradient; a factor k, under k^2 times epsilon, divides that of the input."""
+    """An offset of the input changes no gradient; a factor k, under k^2 times epsilon, divides that of the input.
+
+    The layer below trains otherwise, depending on where its activations happen to lie.
+    """
     if case in EXACT_OFFSETS:
         pairs = [(shifted(case, by), _Relation(offset=by)) for by in _OFFSETS]
     else:
@@ -87,7 +96,10 @@ def gradients_of_moved_input(adapter: Adapter, case: Case, grade: Grade, checks:
 
 @law("metamorphic", REORDERED)
 def order_of_samples(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """The order of samples and of pixels changes no average, and outputs go where their elements go."""
+    """The order of samples and of pixels changes no average, and outputs go where their elements go.
+
+    Results depend on how a batch was shuffled: elements of different samples or pixels are mixed up.
+    """
     limits = expectation.trajectory(case, adapter.convention, grade)
     first, second = case.build(adapter), case.build(adapter)
     for number, (x, limit) in enumerate(zip((*case.training, case.evaluation), limits, strict=True)):
@@ -101,7 +113,10 @@ def order_of_samples(adapter: Adapter, case: Case, grade: Grade, checks: Checks)
 
 @law("metamorphic", REORDERED, requires=("gradients",))
 def gradients_in_any_order(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """The gradient of the input goes where its element goes, and those of the parameters do not change."""
+    """The gradient of the input goes where its element goes, and those of the parameters do not change.
+
+    Training depends on how a batch was shuffled.
+    """
     x, cotangent = case.training[-1], case.cotangent
     given = _gradients(adapter, case, x, cotangent, checks)
     found = _gradients(adapter, case, _reordered(x, case), _reordered(cotangent, case), checks)
@@ -115,7 +130,10 @@ def gradients_in_any_order(adapter: Adapter, case: Case, grade: Grade, checks: C
 
 @law("metamorphic", REPEATED, requires=("weighted",), conventions=2)
 def weights_repeat_samples(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """A weight of 0 deletes a sample, and a whole number repeats it, as if the batch had come so."""
+    """A weight of 0 deletes a sample, and a whole number repeats it, as if the batch had come so.
+
+    Padding a batch, or storing a sample once with its count, changes the training.
+    """
     other = repeated(case)
     pairs = zip(
         expectation.trajectory(case, adapter.convention, grade),
@@ -136,7 +154,10 @@ def weights_repeat_samples(adapter: Adapter, case: Case, grade: Grade, checks: C
 
 @law("metamorphic", IMAGES, requires=("rank 2",), conventions=2)
 def images_are_rows_of_pixels(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """A batch of any rank gives what its elements give as rows, one pixel to an image included."""
+    """A batch of any rank gives what its elements give as rows, one pixel to an image included.
+
+    A model gives other numbers when its dense layers are written as convolutions of one pixel.
+    """
     limits = expectation.trajectory(case, adapter.convention, grade)
     other = as_rows_of_pixels(case)
     first, second = case.build(adapter), other.build(adapter)
@@ -169,7 +190,10 @@ def training_ignores_state_and_momentum(adapter: Adapter, case: Case, grade: Gra
 
 @law("metamorphic", COMPANIONS)
 def evaluation_ignores_companions(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
-    """In evaluation, a sample has the same output alone, among others, and among others that are far larger."""
+    """In evaluation, a sample has the same output alone, among others, and among others that are far larger.
+
+    A prediction depends on what else is in the batch: served alone, a sample gets another answer.
+    """
     x, dtype = case.evaluation, case.output_dtype(adapter.convention)
     _, bound = evaluated(case)
     among = case.build(adapter)(x.copy(), False)

@@ -61,7 +61,7 @@ def render(found: dict[str, Any], width: int = 100) -> str:
         console.print(f"\n{'-' * width}\nKnown defects that give the same wrong numbers:")
         for each in found["alike"]:
             console.print(f"\n  {each['name']}, on {each['same']} of {each['tried']} broken laws: {each['defect']}")
-            console.print(f"  as in {each['reference']}")
+            console.print(f"  as in {', '.join(each['references'])}")
     counts = {name: count for name, count in found["summary"].items() if count or name in ("passed", "failed")}
     console.print(f"\n{found['implementation']} {_VERDICTS[found['verdict']]}")
     console.print(", ".join(f"{count} {name}" for name, count in counts.items()))
