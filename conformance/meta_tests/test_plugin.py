@@ -143,10 +143,10 @@ def test_an_implementation_is_held_to_what_is_asked_for(run, pytester):
             time.sleep(100)
     """
     )
-    pytester.makefile(
-        ".toml", known='[[known]]\nlaw = "running.*"\nreason = "slow"\nlink = "https://example.org"\n'
+    pytester.makefile(".toml", known='[[known]]\nlaw = "running.*"\nreason = "slow"\nlink = "https://example.org"\n')
+    done = run(
+        "--bn-implementation", "mine:Bare", "--bn-convention", "torch", "--bn-grade", "definition", "-k", "aliased"
     )
-    done = run("--bn-implementation", "mine:Bare", "--bn-convention", "torch", "--bn-grade", "definition", "-k", "aliased")
     assert done.ret == 0
     late = ("--bn-implementation", "mine:Hangs", "--bn-timeout", "0.2", "-k", "aliased", "-n", "1")
     done = run(*late)
@@ -157,7 +157,14 @@ def test_an_implementation_is_held_to_what_is_asked_for(run, pytester):
     done.stdout.fnmatch_lines(["*0 passed, 0 failed, 1 known, 0 skipped*"])
     assert json.loads((pytester.path / "out/results.json").read_text())["trials"][0]["outcome"] == "known"
     done = run(
-        "--bn-implementation", "mine:Bare", "--bn-convention", "torch", "--bn-known-failures", "known.toml", "-k", "aliased"
+        "--bn-implementation",
+        "mine:Bare",
+        "--bn-convention",
+        "torch",
+        "--bn-known-failures",
+        "known.toml",
+        "-k",
+        "aliased",
     )
     assert done.ret == 1
     done.stdout.fnmatch_lines(["*does not fail any more*the run fails*"])
