@@ -93,7 +93,7 @@ def second_order(probe: Probe) -> Iterator[Finding]:
     assert case.gamma is not None  # noqa: S101 - narrows the type
     slope = case.gamma.astype(np.float64).reshape(-1) * inverse
     # The gradient of the variance is 2 (x - mean) / N; with a constant mean its derivative along t is 2 t / N.
-    lacking = slope * inverse**1 * tangent.mean(axis=0) * (dy * unit).mean(axis=0)
+    lacking = slope * inverse * tangent.mean(axis=0) * (dy * unit).mean(axis=0)
     ratios = {
         "through mean and variance": _ratio(seen, exact, bound),
         "not through the mean inside the variance": _ratio(seen, exact - lacking, bound),
@@ -112,7 +112,5 @@ def _ratio(seen: Array, value: Array, bound: Array) -> float:
 def _finding(topic: str, dtype: str, ratios: dict[str, float]) -> Finding:
     order = sorted(ratios, key=lambda name: ratios[name])
     best = order[0]
-    evidence = (
-        f"{best} at {ratios[best]:.2g} of its bound; the next, {order[1]}, {ratios[order[1]]:.3g} times its bound away"
-    )
+    evidence = f"{best}: {ratios[best]:.2g} of its bound; the next, {order[1]}: {ratios[order[1]]:.3g}"
     return Finding(topic, dtype, best if ratios[best] <= 1.0 else f"none of: {', '.join(ratios)}", evidence)
