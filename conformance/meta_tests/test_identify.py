@@ -72,6 +72,9 @@ def test_every_named_convention_is_named(convention):
         (replace(KERAS, momentum=0.7, epsilon=2e-4, initial_variance=0.5), "momentum", 0.7),
         (replace(HAIKU, momentum=0.999, epsilon=1.5e-3), "epsilon", 1.5e-3),
         (replace(KERAS, axis=0), "axis", 0),
+        (replace(KERAS, momentum=0.75, initial_variance=0.1), "initial_variance", 0.1),
+        (replace(TORCH, momentum=0.75), "momentum", 0.75),
+        (replace(HAIKU, momentum=0.25), "momentum", 0.25),
     ],
     ids=lambda each: "" if isinstance(each, Convention) else str(each),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,16 +9,17 @@ import numpy as np
 from bnspec_conformance import expectation
 from bnspec_conformance.cases import to_rows
 
-from ._cases import MOMENTUM, FromZero
+from ._cases import FromZero
 from ._degenerate import NEEDED
 from ._fit import LOOSEST
-from ._probe import NotSeen, predicted
+from ._probe import NotSeen, directed, predicted
 from ._result import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ._cases import Loaded
+    from bnspec_conformance.cases import Case
+
     from ._probe import Probe
 
     Array = np.ndarray[Any, Any]
@@ -43,7 +43,7 @@ def first_order(probe: Probe) -> Iterator[Finding]:
         except Exception as error:  # noqa: BLE001 - it is reported
             yield Finding(topic, probe.dtype, "not measured", f"raised {type(error).__name__}: {str(error)[:120]}")
             continue
-        asked = replace(case, take=1.0 - MOMENTUM) if convention.momentum_weighs == "old" else case
+        asked = directed(case, convention)
         wanted = expectation.gradients(asked, convention, True, LOOSEST, chained=True)["x"]
         bound = to_rows(wanted.bound, case.axis)
         candidates = {"through mean and variance": to_rows(wanted.exact.to_float(), case.axis)}
@@ -53,7 +53,7 @@ def first_order(probe: Probe) -> Iterator[Finding]:
         yield _finding(topic, probe.dtype, ratios)
 
 
-def _stopped(probe: Probe, case: Loaded) -> dict[str, Array]:
+def _stopped(probe: Probe, case: Case) -> dict[str, Array]:
     """Return the gradients that stop at both statistics, or at one of them."""
     convention = probe.convention()
     x, dy = to_rows(case.training[0], case.axis), to_rows(case.cotangent, case.axis)
