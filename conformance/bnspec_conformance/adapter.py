@@ -28,7 +28,6 @@ __all__ = [
     "gaps_of",
     "gaps_without_convention",
     "load",
-    "under",
 ]
 
 CAPABILITIES = {
@@ -149,6 +148,161 @@ class Layer(Protocol):
     """
 
     def load(
+        self,
+        gamma: np.ndarray[Any, Any] | None,
+        beta: np.ndarray[Any, Any] | None,
+        moving_mean: np.ndarray[Any, Any],
+        moving_variance: np.ndarray[Any, Any],
+    ) -> None:
+        """Set parameters and running statistics, float32, or float64 for float64 input."""
+
+    def __call__(self, x: np.ndarray[Any, Any], training: bool) -> np.ndarray[Any, Any]:
+        """Return the output; in training, update the running statistics."""
+
+    def read(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return moving_mean and moving_variance."""
+
+
+class Adapter(Protocol):
+    """Builds layers: the Layer class itself, or a function that returns one and has a convention.
+
+    An attribute ``gaps`` is optional: it maps capabilities (see `CAPABILITIES`) to the reason why they are
+    missing. An attribute ``offers`` is optional: it names parts of the configuration that the adapter has,
+    ``"ghosts"`` and ``"renorm"``. Four functions are optional: ``moments(x, axes, keepdims)``,
+    ``weighted_moments(x, axes, frequency_weights, keepdims)``,
+    ``batch_normalization(x, mean, variance, offset, scale, variance_epsilon)``, and ``default(shape, dtype)``. The last
+    returns a Layer as the library builds it when it is told no more than the shape and the dtype of the input: axis,
+    momentum, epsilon and the initial state are then its own, `read` returns that state before anything is loaded, and
+    `load` ignores a gamma or a beta that such a layer does not have.
+    """
+
+    convention: Convention
+
+    def __call__(self, config: Config) -> Layer:
+        """Build a layer."""
+
+
+def gaps_of(adapter: Adapter) -> Mapping[str, str]:
+    """Collect what an adapter cannot do: what it declares, and the optional methods that it leaves out.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        The adapter.
+
+    Returns
+    -------
+    mapping
+        Capability to reason.
+
+    Raises
+    ------
+    ValueError
+        If a declared capability does not exist, or has no reason.
+    """
+    declared = gaps_without_convention(adapter)
+    convention = adapter.convention
+    if convention.statistics == "running":
+        for name in _OFFERED:
+            declared.setdefault(name, "running averages that normalize go without it")
+    if convention.statistics == "running" or convention.normalizing_variance != "population":
+        known = "the second derivative is known where the batch's population variance normalizes"
+        declared.setdefault("hessian_vector_product", known)
+    return declared
+
+
+def gaps_without_convention(adapter: Adapter) -> dict[str, str]:
+    """Collect what an adapter cannot do, whatever its convention is, or if it has none.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        The adapter.
+
+    Returns
+    -------
+    dict
+        Capability to reason.
+
+    Raises
+    ------
+    ValueError
+        As of :func:`gaps_of`.
+    """
+    declared = declared_gaps(adapter)
+    layer = _layer_of(cast("Hashable", adapter))
+    for holder, names in ((layer, _OPTIONAL_OF_LAYER), (adapter, _OPTIONAL_OF_ADAPTER)):
+        for name in names:
+            if not hasattr(holder, name):
+                declared.setdefault(name, f"the adapter has no {name}")
+    return declared
+
+
+def declared_gaps(adapter: Adapter) -> dict[str, str]:
+    """Collect what an adapter declares that it cannot do, without building a layer.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        The adapter.
+
+    Returns
+    -------
+    dict
+        Capability to reason.
+
+    Raises
+    ------
+    ValueError
+        As of :func:`gaps_of`.
+    """
+    declared = dict(getattr(adapter, "gaps", {}))
+    for name, reason in declared.items():
+        if name not in CAPABILITIES:
+            raise ValueError(message("gaps must name capabilities", nearest(name, CAPABILITIES), gap=name))
+        if not reason:
+            raise ValueError(message("each gap must have a reason", gap=name))
+    offers = tuple(getattr(adapter, "offers", ()))
+    for name in offers:
+        if name not in _OFFERED:
+            raise ValueError(
+                message("offers must name parts of the configuration", nearest(name, _OFFERED), offer=name)
+            )
+    for name in _OFFERED:
+        if name not in offers:
+            declared.setdefault(name, "the adapter does not offer it")
+    if find_spec("ml_dtypes") is None:
+        declared.setdefault("bfloat16", "ml_dtypes is not installed: pip install 'bnspec[half]'")
+    return declared
+
+
+def convention_for(adapter: Adapter) -> Convention:
+    """Return what ``Config.convention`` is: the adapter's own, or Keras's where it has none."""
+    own: Convention = getattr(adapter, "convention", KERAS)
+    return own
+
+
+@cache
+def _layer_of(adapter: Any) -> Any:
+    """Return the class of an adapter's layers, or, where a function builds them, the class of one that it built."""
+    if isinstance(adapter, type):
+        return adapter
+    if hasattr(adapter, "layer"):
+        return adapter.layer
+    config = Config(
+        shape=(4, 3),
+        axis=(1,),
+        momentum=0.3,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        dtype="float32",
+        convention=convention_for(adapter),
+    )
+    return adapter(config)
+
+
+def load(
         self,
         gamma: np.ndarray[Any, Any] | None,
         beta: np.ndarray[Any, Any] | None,

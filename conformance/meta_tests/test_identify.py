@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,12 @@ import pytest
 
 import bnspec
 from bnspec.conventions import ALL, EQUINOX, HAIKU, KERAS, KERAS_2, NFLOWS, TF_SLIM, TORCH, Convention, named
+from bnspec_conformance.adapter import gaps_of
+from bnspec_conformance.bounds import NAIVE
+from bnspec_conformance.checks import Checks, LawBroken
 from bnspec_conformance.definition import DefinitionAdapter
-from bnspec_conformance.identify import Observation, identify
+from bnspec_conformance.identify import Following, Observation, identify
+from bnspec_conformance.laws import Subject, trials
 from bnspec_conformance.mutants import MUTANTS, Sound
 from bnspec_conformance.variants import VARIANTS
 
@@ -72,6 +77,9 @@ def test_every_named_convention_is_named(convention):
         (replace(KERAS, momentum=0.7, epsilon=2e-4, initial_variance=0.5), "momentum", 0.7),
         (replace(HAIKU, momentum=0.999, epsilon=1.5e-3), "epsilon", 1.5e-3),
         (replace(KERAS, axis=0), "axis", 0),
+        (replace(KERAS, momentum=0.75, initial_variance=0.1), "initial_variance", 0.1),
+        (replace(TORCH, momentum=0.75), "momentum", 0.75),
+        (replace(HAIKU, momentum=0.25), "momentum", 0.25),
     ],
     ids=lambda each: "" if isinstance(each, Convention) else str(each),
 )
@@ -214,8 +222,11 @@ class WithoutConvention:
         return self.mean, self.variance
 
 
+NOT_THERE = ("axis 0", "axis 1", "inner axis", "several axes", "momentum=None", "center=False", "scale=False")
+
+
 def without_convention(**attributes):
-    return type("Mine", (WithoutConvention,), {"gaps": {"axis 1": "no", "momentum=None": "no"}, **attributes})
+    return type("Mine", (WithoutConvention,), {"gaps": dict.fromkeys(NOT_THERE, "no"), **attributes})
 
 
 def test_an_adapter_needs_no_convention():
@@ -228,6 +239,36 @@ def test_an_adapter_needs_no_convention():
     assert found.field("empty_batch").fits == ("keep", "count")
     assert "give the same" in found.field("empty_batch").reason
     assert findings(found, "first-order gradient, gradients") == {"float32": "not measured"}
+
+
+def broken(adapter):
+    """Try the laws of running averages, and count."""
+    laws = [
+        each for each in trials(Subject("mine", (adapter,), NAIVE)) if each.law.group in ("running", "normalization")
+    ]
+    done, wrong = 0, set()
+    for each in laws:
+        if not each.missing:
+            done += 1
+            try:
+                each.run(Checks())
+            except LawBroken:
+                wrong.add(each.law.name)
+    return done, wrong
+
+
+def test_an_adapter_without_a_convention_is_held_to_what_was_identified():
+    mine = without_convention(gaps=dict.fromkeys((*NOT_THERE, "float16", "bfloat16"), "no"))
+    done, wrong = broken(Following(mine, identify(mine, findings=False).convention))
+    assert done
+    assert not wrong
+    assert broken(Following(mine, KERAS_2))[1]
+
+
+def test_a_following_adapter_can_be_copied_and_has_all_that_its_adapter_has():
+    adapter = copy(Following(definition(TORCH), TORCH))
+    assert adapter.offers == ("ghosts", "renorm")
+    assert gaps_of(adapter) == gaps_of(definition(TORCH))
 
 
 @pytest.mark.parametrize(

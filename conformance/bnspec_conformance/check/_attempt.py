@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from bnspec_conformance.adapter import gaps_of, load, under
+from bnspec_conformance.adapter import gaps_of, load
 from bnspec_conformance.bounds import GRADES
 from bnspec_conformance.cases.strategies import cases
 from bnspec_conformance.checks import Checks, LawBroken
+from bnspec_conformance.identify import Following
 from bnspec_conformance.laws import LAWS, Subject, Trial
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ def adapter_of(path: str, convention: Convention | None) -> Any:
     -------
     Adapter
     """
-    return under(load(path, bare=convention is not None), convention)
+    adapter = load(path, bare=convention is not None)
+    return adapter if convention is None else Following(adapter, convention)
 
 
 @contextlib.contextmanager

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnspec_conformance import bounds, expectation
+from bnspec_conformance import bounds
 from bnspec_conformance.bounds import FORMATS, NAIVE, Algorithm
 from bnspec_conformance.cases import to_rows
+from bnspec_conformance.expectation import Expected
 
 from ._cases import CHANNELS, FromZero, Loaded
 from ._degenerate import NEEDED
 from ._fit import evaluated, misfit, shown
-from ._probe import predicted
+from ._probe import predicted, said
 from ._result import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ._probe import Probe
 
@@ -77,12 +78,9 @@ _CANCELLING = {dtype: partial(_cancelling, exponent) for dtype, exponent in _LAR
 def variance(probe: Probe) -> Iterator[Finding]:
     """Find by which algorithm the variance is taken, from data far from 0."""
     probe.require(*NEEDED)
-    for dtype, draw in _FAR.items():
-        topic = "variance algorithm"
-        if dtype in probe.gaps:
-            yield Finding(topic, dtype, "not measured", probe.gaps[dtype])
-            continue
-        case = probe.case(FromZero, f"far-{dtype}", (8,), dtype=dtype, draw=draw)
+
+    def measured(dtype: str) -> tuple[str, str]:
+        case = probe.case(FromZero, f"far-{dtype}", (8,), dtype=dtype, draw=_FAR[dtype])
         seen = probe.train(case).steps[0].moving_variance
         ratios = {}
         for grade in (_TWO_PASSES, _ONE_PASS):
@@ -93,69 +91,66 @@ def variance(probe: Probe) -> Iterator[Finding]:
             value = "two passes, or as good"
         elif (np.asarray(seen) < 0).any():
             value += ", and may be negative"
-        exact = wanted.exact.to_float().reshape(-1)
-        evidence = (
-            f"moving_variance is {shown(seen)}, exactly {shown(exact)}, at a mean of 2^{_RATIOS[dtype]} deviations: "
-        )
-        evidence += ", ".join(f"{ratio:.2g} of the bound of {name}" for name, ratio in ratios.items())
-        yield Finding(topic, dtype, value, evidence)
+        numbers = f"moving_variance is {shown(seen)}, exactly {shown(wanted.exact.to_float())}"
+        told = ", ".join(f"{ratio:.2g} of the bound of {name}" for name, ratio in ratios.items())
+        return value, f"{numbers}, at a mean of 2^{_RATIOS[dtype]} deviations: {told}"
+
+    yield from _in_each("variance algorithm", _RATIOS, probe, measured)
 
 
 def output(probe: Probe) -> Iterator[Finding]:
     """Find whether the output is centred, or the mean is folded into the offset, in evaluation."""
-    for dtype, exponent in _RATIOS.items():
-        topic = "output in evaluation"
-        if dtype in probe.gaps:
-            yield Finding(topic, dtype, "not measured", probe.gaps[dtype])
-            continue
-        case = probe.case(_FarState, f"output-{dtype}", (8,), dtype=dtype, mean=2.0**exponent, draw=_FAR[dtype])
+
+    def measured(dtype: str) -> tuple[str, str]:
+        mean = 2.0 ** _RATIOS[dtype]
+        case = probe.case(_FarState, f"output-{dtype}", (8,), dtype=dtype, mean=mean, draw=_FAR[dtype])
         y = np.asarray(probe.build(case)(case.training[0].copy(), False))
         assert case.gamma is not None  # noqa: S101 - narrows the type
         assert case.beta is not None  # noqa: S101 - narrows the type
-        rows = to_rows(case.training[0], case.axis)
+        rows = to_rows(case.training[0], case.axis).astype(dtype)
         given = (case.moving_mean, case.moving_variance, case.epsilon, case.gamma, case.beta, dtype)
-        centred, folded = (misfit(to_rows(y, case.axis), wanted) for wanted in evaluated(rows.astype(dtype), *given))
+        centred, folded = (misfit(to_rows(y, case.axis), wanted) for wanted in evaluated(rows, *given))
         value = "centred" if centred <= 1.0 else "folded" if folded <= 1.0 else "neither centred nor folded"
-        evidence = (
-            f"at a mean of 2^{exponent} deviations, {centred:.2g} of the bound of centring, {folded:.2g} of folding"
-        )
-        yield Finding(topic, dtype, value, evidence)
+        told = f"{centred:.2g} of the bound of centring, {folded:.2g} of folding"
+        return value, f"at a mean of 2^{_RATIOS[dtype]} deviations, {told}"
+
+    yield from _in_each("output in evaluation", _RATIOS, probe, measured)
 
 
 def accumulation(probe: Probe) -> Iterator[Finding]:
-    """Find what sums are formed in, from the mean of numbers whose large parts cancel."""
+    """Find what sums are formed in, from the mean of numbers whose large parts cancel, and from that of plain ones."""
     probe.require(*NEEDED)
-    for dtype, draw in _CANCELLING.items():
-        topic = "accumulation"
-        if dtype in probe.gaps:
-            yield Finding(topic, dtype, "not measured", probe.gaps[dtype])
-            continue
-        form = "float64" if dtype == "float64" else "float32"
-        case = probe.case(FromZero, f"sums-{dtype}", (8,), dtype=dtype, draw=draw)
-        try:
-            seen = probe.train(case).steps[0].moving_mean
-            plain = _plain(probe, dtype)
-        except Exception as error:  # noqa: BLE001 - one dtype is refused, not all
-            yield Finding(topic, dtype, "not measured", f"raised {type(error).__name__}: {str(error)[:120]}")
-            continue
+
+    def mean_of(case: Loaded) -> tuple[Array, Expected]:
         wanted = predicted(case, probe.convention(), _TWO_PASSES)[0].moving_mean
+        return probe.train(case).steps[0].moving_mean, wanted
+
+    def measured(dtype: str) -> tuple[str, str]:
+        form = "float64" if dtype == "float64" else "float32"
+        # A narrower format cannot hold plain numbers, and a wider one can hold those that cancel.
+        plain = misfit(*mean_of(probe.case(FromZero, f"plain-{dtype}", (16,), dtype=dtype)))
+        seen, wanted = mean_of(probe.case(FromZero, f"sums-{dtype}", (8,), dtype=dtype, draw=_CANCELLING[dtype]))
         exact = wanted.exact.to_float()
-        once = expectation.Expected(wanted.exact, bounds.wide_average(exact, FORMATS[form]))
-        ratios = misfit(seen, once), max(misfit(seen, wanted), plain)
-        if ratios[0] <= 1.0 and plain <= 1.0:
+        once = misfit(seen, Expected(wanted.exact, bounds.wide_average(exact, FORMATS[form])))
+        usual = max(misfit(seen, wanted), plain)
+        value = form if usual <= 1.0 else f"narrower than {form}"
+        if once <= 1.0 and plain <= 1.0:
             value = f"wider than {form}, or compensated"
-        else:
-            value = form if ratios[1] <= 1.0 else f"narrower than {form}"
-        evidence = (
-            f"moving_mean is {shown(seen)}, exactly {shown(exact)}, of numbers up to 2^{_LARGE[dtype]}: "
-            f"{ratios[0]:.2g} of the bound of one rounding; there and on plain numbers, {ratios[1]:.2g} of the bound "
-            f"of sums in {form}"
-        )
+        numbers = f"moving_mean is {shown(seen)}, exactly {shown(exact)}, of numbers up to 2^{_LARGE[dtype]}"
+        told = f"{once:.2g} of the bound of one rounding; there and on plain numbers, {usual:.2g} of that of {form}"
+        return value, f"{numbers}: {told}"
+
+    yield from _in_each("accumulation", _LARGE, probe, measured)
+
+
+def _in_each(
+    topic: str, dtypes: Iterable[str], probe: Probe, measured: Callable[[str], tuple[str, str]]
+) -> Iterator[Finding]:
+    """Measure in each dtype; what one of them refuses, the others may not."""
+    for dtype in dtypes:
+        try:
+            probe.require_capability(dtype)
+            value, evidence = measured(dtype)
+        except Exception as error:  # noqa: BLE001 - what a stranger's code raises is what is reported
+            value, evidence = "not measured", said(error)
         yield Finding(topic, dtype, value, evidence)
-
-
-def _plain(probe: Probe, dtype: str) -> float:
-    """Return the misfit of the mean of numbers of one sign and size, which a narrower format cannot hold."""
-    case = probe.case(FromZero, f"plain-{dtype}", (16,), dtype=dtype)
-    wanted = predicted(case, probe.convention(), _TWO_PASSES)[0].moving_mean
-    return misfit(probe.train(case).steps[0].moving_mean, wanted)

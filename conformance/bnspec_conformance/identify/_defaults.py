@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bnspec_conformance import expectation
 from bnspec_conformance.cases import to_rows
 
 from ._cases import CHANNELS, FromZero, cast, in_layout
-from ._fit import UNFIT, evaluated, fit, judged, misfit, shown
-from ._probe import NotSeen, predicted
+from ._fit import LOOSEST, UNFIT, evaluated, fit, judged, misfit, shown
+from ._probe import NotSeen
 from ._result import Observation
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ def default_rank(probe: Probe) -> int:
 
 def initial_variance(probe: Probe) -> Iterator[Observation]:
     """Observe initial_variance by reading a new layer."""
-    mean, variance = (np.asarray(part, np.float64) for part in default_layer(probe, default_rank(probe)).read())
+    mean, variance = (np.asarray(part) for part in default_layer(probe, default_rank(probe)).read())
     evidence = f"a new layer has moving_mean {shown(mean)} and moving_variance {shown(variance)}"
-    values = set(variance.reshape(-1).tolist())
-    if len(values) != 1 or not np.isfinite(variance).all():
+    # The shortest number that is rounded to what was read.
+    values = {float(str(value)) for value in variance.reshape(-1)}
+    if len(values) != 1 or not np.isfinite(list(values)).all():
         yield Observation("initial_variance", (), evidence, "no one number is where it starts")
         return
     yield Observation("initial_variance", tuple(values), evidence)
@@ -150,7 +152,7 @@ def momentum(probe: Probe) -> Iterator[Observation]:
 
     def ratio(value: float | None) -> float:
         take = value if value is None or weighs == "new" else 1.0 - value
-        wanted = predicted(replace(case, take=take), probe.convention())
+        wanted = expectation.trajectory(replace(case, take=take), probe.convention(), LOOSEST)
         return fit(*((mean, each.moving_mean) for mean, each in zip(means, wanted, strict=False)))
 
     if ratio(None) <= 1.0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,16 +9,17 @@ import numpy as np
 from bnspec_conformance import expectation
 from bnspec_conformance.cases import to_rows
 
-from ._cases import MOMENTUM, FromZero
+from ._cases import FromZero
 from ._degenerate import NEEDED
 from ._fit import LOOSEST
-from ._probe import NotSeen, predicted
+from ._probe import NotSeen, directed, predicted
 from ._result import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ._cases import Loaded
+    from bnspec_conformance.cases import Case
+
     from ._probe import Probe
 
     Array = np.ndarray[Any, Any]
@@ -43,7 +43,7 @@ def first_order(probe: Probe) -> Iterator[Finding]:
         except Exception as error:  # noqa: BLE001 - it is reported
             yield Finding(topic, probe.dtype, "not measured", f"raised {type(error).__name__}: {str(error)[:120]}")
             continue
-        asked = replace(case, take=1.0 - MOMENTUM) if convention.momentum_weighs == "old" else case
+        asked = directed(case, convention)
         wanted = expectation.gradients(asked, convention, True, LOOSEST, chained=True)["x"]
         bound = to_rows(wanted.bound, case.axis)
         candidates = {"through mean and variance": to_rows(wanted.exact.to_float(), case.axis)}
@@ -53,7 +53,7 @@ def first_order(probe: Probe) -> Iterator[Finding]:
         yield _finding(topic, probe.dtype, ratios)
 
 
-def _stopped(probe: Probe, case: Loaded) -> dict[str, Array]:
+def _stopped(probe: Probe, case: Case) -> dict[str, Array]:
     """Return the gradients that stop at both statistics, or at one of them."""
     convention = probe.convention()
     x, dy = to_rows(case.training[0], case.axis), to_rows(case.cotangent, case.axis)
@@ -93,7 +93,7 @@ def second_order(probe: Probe) -> Iterator[Finding]:
     assert case.gamma is not None  # noqa: S101 - narrows the type
     slope = case.gamma.astype(np.float64).reshape(-1) * inverse
     # The gradient of the variance is 2 (x - mean) / N; with a constant mean its derivative along t is 2 t / N.
-    lacking = slope * inverse**1 * tangent.mean(axis=0) * (dy * unit).mean(axis=0)
+    lacking = slope * inverse * tangent.mean(axis=0) * (dy * unit).mean(axis=0)
     ratios = {
         "through mean and variance": _ratio(seen, exact, bound),
         "not through the mean inside the variance": _ratio(seen, exact - lacking, bound),
@@ -112,7 +112,5 @@ def _ratio(seen: Array, value: Array, bound: Array) -> float:
 def _finding(topic: str, dtype: str, ratios: dict[str, float]) -> Finding:
     order = sorted(ratios, key=lambda name: ratios[name])
     best = order[0]
-    evidence = (
-        f"{best} at {ratios[best]:.2g} of its bound; the next, {order[1]}, {ratios[order[1]]:.3g} times its bound away"
-    )
+    evidence = f"{best}: {ratios[best]:.2g} of its bound; the next, {order[1]}: {ratios[order[1]]:.3g}"
     return Finding(topic, dtype, best if ratios[best] <= 1.0 else f"none of: {', '.join(ratios)}", evidence)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["NotSeen", "Probe", "Run", "Seen", "attempt", "predicted", "said"]
+__all__ = ["NotSeen", "Probe", "Run", "Seen", "attempt", "directed", "predicted", "said", "step"]
 
 COUNTS = (4, 5, 3)
 
@@ -153,9 +153,14 @@ def step(layer: Layer, x: Array) -> Seen:
 
 def predicted(case: Case, convention: Convention, grade: Grade = LOOSEST) -> tuple[Step, ...]:
     """Predict what a convention gives, if the momentum of the probes has its direction."""
-    if case.take == MOMENTUM and convention.momentum_weighs == "old":
-        case = replace(case, take=1.0 - MOMENTUM)
-    return expectation.trajectory(case, convention, grade)
+    return expectation.trajectory(directed(case, convention), convention, grade)
+
+
+def directed(case: Case, convention: Convention) -> Case:
+    """Give a new batch the weight that the momentum of the probes is in a convention; equal weights stay."""
+    if case.take is None:
+        return case
+    return replace(case, take=MOMENTUM if convention.momentum_weighs == "new" else 1.0 - MOMENTUM)
 
 
 def said(error: Exception) -> str:
