@@ -6,8 +6,8 @@ kills no mutant, or a variant breaks a law.
 
 from __future__ import annotations
 
+import argparse
 import sys
-import warnings
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -15,54 +15,62 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .bounds import NAIVE
-from .checks import Checks, LawBroken
-from .laws import LAWS, Subject, trials
+from .check import Isolation, Request, check
+from .laws import LAWS
 from .mutants import MUTANTS
 from .variants import VARIANTS
 
 if TYPE_CHECKING:
-    from .adapter import Adapter
+    from collections.abc import Sequence
+
+    from bnspec.conventions import Convention
+
     from .laws import Law
 
 __all__ = ["kills", "main"]
 
 
-def kills(adapter: Adapter) -> Counter[Law]:
-    """Count the cases on which an adapter breaks each law, at the grade that a stranger is held to.
+def kills(adapter: type, isolation: Isolation, convention: Convention | None = None) -> Counter[Law]:
+    """Count the cases on which an adapter breaks each law, by the check that strangers use.
 
     Parameters
     ----------
-    adapter : Adapter
-        What is tried on everything that it does not declare as a gap.
+    adapter : type
+        What is checked; it is found by its module and name.
+    isolation : Isolation
+        Where.
+    convention : Convention, optional
+        In the place of its own.
 
     Returns
     -------
     Counter
-        Laws to numbers of cases. To raise on valid input breaks a law too.
+        Laws to numbers of cases.
     """
-    broken: Counter[Law] = Counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # mutants overflow and divide by zero
-        for trial in trials(Subject("", (adapter,), NAIVE)):
-            if not trial.missing:
-                try:
-                    trial.run(Checks())
-                except (LawBroken, ArithmeticError, LookupError, TypeError, ValueError):
-                    broken[trial.law] += 1
-    return broken
+    request = Request(f"{adapter.__module__}:{adapter.__name__}", convention, "naive")
+    found = check(request, isolation, explained=0)
+    laws = {(law.group, law.name): law for law in LAWS}
+    return Counter(laws[trial["group"], trial["law"]] for trial in found["trials"] if trial["outcome"] == "failed")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the matrix.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the command line.
 
     Returns
     -------
     int
         1 where something is unproven or accused, else 0.
     """
-    found = {mutant: kills(mutant.adapter) for mutant in MUTANTS}
-    accused = {variant.__name__: kills(variant) for variant in VARIANTS}
+    parser = argparse.ArgumentParser(prog="bnspec_conformance.matrix", description="Prove the suite.")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    with Isolation(parser.parse_args(arguments).jobs) as isolation:
+        found = {mutant: kills(mutant.adapter, isolation) for mutant in MUTANTS}
+        accused = {variant.__name__: kills(variant, isolation) for variant in VARIANTS}
     console = Console(width=max(40 + 4 * len(LAWS), 100), highlight=False)
     console.print("The number of cases on which each law rejects each mutant\n")
     for number, law in enumerate(LAWS, 1):

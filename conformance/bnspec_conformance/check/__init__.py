@@ -1,9 +1,21 @@
 """The check of an implementation: laws on cases, in processes of their own, and explanations of what is broken."""
 
 from ._attempt import Request
+from ._identified import identified
 from ._isolation import Isolation
 from ._known import Known, read_known, stale
 from ._remote import Remote, remote_subject
 from ._run import Unloadable, check
 
-__all__ = ["Isolation", "Known", "Remote", "Request", "Unloadable", "check", "read_known", "remote_subject", "stale"]
+__all__ = [
+    "Isolation",
+    "Known",
+    "Remote",
+    "Request",
+    "Unloadable",
+    "check",
+    "identified",
+    "read_known",
+    "remote_subject",
+    "stale",
+]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bnspec_conformance.adapter import gaps_of
 from bnspec_conformance.bounds import GRADES
 from bnspec_conformance.checks import Checks, LawBroken
+from bnspec_conformance.identify import Following
 from bnspec_conformance.mutants import Complete
 
 from ._attempt import adapter_of, case_of, quiet, raised
@@ -19,7 +20,6 @@ from ._trace import Traced
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bnspec.conventions import Convention
     from bnspec_conformance.cases import Case
     from bnspec_conformance.laws import Law
 
@@ -65,11 +65,6 @@ class Explanation:
     snippet: str
 
 
-def _sound(convention: Convention) -> Any:
-    """Return an implementation without fault."""
-    return type("Sound", (Complete,), {"convention": convention})
-
-
 def _broken(adapter: Any, law: Law, case: Case, grade: str) -> BaseException | None:
     """Try a law without a word about gaps, and return what it raised."""
     try:
@@ -98,7 +93,7 @@ def explain(request: Request, law: str, case: str | Case) -> Explanation:
     found, given = case_of(law, case)
     with quiet():
         adapter = adapter_of(request.path, request.convention)
-        sound = _sound(adapter.convention)
+        sound = Following(cast("Any", Complete), adapter.convention)
         able = not (found.requires | given.requires) & gaps_of(sound).keys()
 
         kind = type(_broken(adapter, found, given, request.grade))

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from bnspec_conformance.adapter import gaps_of
 from bnspec_conformance.checks import Checks
+from bnspec_conformance.identify import Following
 from bnspec_conformance.mutants import MUTANTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bnspec.conventions import Convention
     from bnspec_conformance.bounds import Grade
     from bnspec_conformance.cases import Case
     from bnspec_conformance.laws import Law
-    from bnspec_conformance.mutants import Mutant
     from bnspec_conformance.oracle import Exact
 
 __all__ = ["Likeness", "likenesses"]
@@ -103,11 +102,6 @@ def _alike(one: tuple[list[tuple[str, Any, Any]], str], other: tuple[list[tuple[
     return True
 
 
-def _under(mutant: Mutant, convention: Convention) -> Any:
-    """Return the mutant under another convention; what it is wrong about, it keeps."""
-    return type(mutant.name, (mutant.adapter,), {"convention": convention, "__doc__": mutant.adapter.__doc__})
-
-
 def likenesses(adapter: Any, broken: Sequence[tuple[Law, Case]], grade: Grade, most: int = 3) -> list[Likeness]:
     """Look for mutants that give the same numbers.
 
@@ -130,7 +124,7 @@ def likenesses(adapter: Any, broken: Sequence[tuple[Law, Case]], grade: Grade, m
     theirs = [_record(adapter, law, case, grade) for law, case in broken]
     same: Counter[int] = Counter()
     for number, mutant in enumerate(MUTANTS):
-        other = _under(mutant, adapter.convention)
+        other = Following(cast("Any", mutant.adapter), adapter.convention)
         gaps = gaps_of(other)
         for (law, case), seen in zip(broken, theirs, strict=True):
             if not (law.requires | case.requires) & gaps.keys():

@@ -106,16 +106,19 @@ def _line(attribute: str, number: int, call: Call, made: int) -> str:
 
 
 def _config(config: Config) -> str:
-    given = {field.name: getattr(config, field.name) for field in fields(config)}
-    given["convention"] = None
+    asked = getattr(config, "asked", True)  # before it is asked here
+    shown = {field.name: _text(getattr(config, field.name)) for field in fields(config)}
+    shown["convention"] = _namespace(config.convention) if asked else "None"
+    if config.renorm is not None:
+        shown["renorm"] = _namespace(config.renorm)
     if len(config.axis) == 1:
-        given["num_features"] = config.num_features
-    renorm = given["renorm"]
-    shown = {name: _text(value) for name, value in given.items()}
-    if renorm is not None:
-        limits = {field.name: getattr(renorm, field.name) for field in fields(renorm)}
-        shown["renorm"] = f"SimpleNamespace({', '.join(f'{k}={_text(v)}' for k, v in limits.items())})"
+        shown["num_features"] = _text(config.num_features)
     return f"SimpleNamespace({', '.join(f'{name}={text}' for name, text in shown.items())})"
+
+
+def _namespace(record: Any) -> str:
+    given = {field.name: getattr(record, field.name) for field in fields(record)}
+    return f"SimpleNamespace({', '.join(f'{name}={_text(value)}' for name, value in given.items())})"
 
 
 def _text(value: Any) -> str:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bnspec_conformance.adapter import Config
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bnspec_conformance.adapter import Config
-
 __all__ = ["Call", "Traced"]
+
+
+class Watched(Config):
+    """A configuration that knows whether its convention was asked for."""
+
+    asked = False
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "convention":
+            object.__setattr__(self, "asked", True)
+        return super().__getattribute__(name)
 
 
 class Call(NamedTuple):
@@ -56,8 +68,9 @@ class Traced:
         """Build a layer, and write that down."""
         number = self.layers
         self.layers += 1
-        layer = self._adapter(config)
-        self.calls.append(Call(number, "", (config,), {}, layer))
+        watched = Watched(**{field.name: getattr(config, field.name) for field in fields(config)})
+        layer = self._adapter(watched)
+        self.calls.append(Call(number, "", (watched,), {}, layer))
         return _TracedLayer(self, number, layer)
 
     def __getattr__(self, name: str) -> Any:

@@ -10,14 +10,16 @@ import typer
 from ._backends import backends
 from ._check import check
 from ._convert import convert
+from ._identify import compare, identify
 from ._init import init
 from ._report import report
 
 __all__ = ["app"]
 
 _CODES = """
-Exit codes: 0 where all is well; 1 where a law is broken, or an entry of the known failures is stale; 2 for a wrong
-option; 3 where an implementation cannot be loaded; 4 where nothing was proven, because everything was skipped.
+Exit codes: 0 where all is well; 1 where a law is broken, where an entry of the known failures is stale, where two
+implementations differ, or where a file cannot be converted; 2 for a wrong option; 3 where an implementation cannot be
+loaded; 4 where nothing was proven, because everything was skipped.
 """
 
 app = typer.Typer(
@@ -48,6 +50,8 @@ def _options(
 for command, example in (
     (init, "bnspec init my_adapter.py"),
     (check, "bnspec check my_adapter:MyBatchNorm --json result.json"),
+    (identify, "bnspec identify my_adapter:MyBatchNorm"),
+    (compare, "bnspec compare my_adapter:MyBatchNorm bnspec_conformance.peers:TORCH"),
     (report, "bnspec report result.json"),
     (convert, "bnspec convert in.safetensors out.safetensors --source torch --target keras --count 32"),
     (backends, "bnspec backends"),

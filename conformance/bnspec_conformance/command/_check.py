@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bnspec_conformance.check import Isolation, Request, Unloadable, read_known
+from bnspec_conformance.check import Isolation, Request, Unloadable, identified, read_known
 from bnspec_conformance.check import check as run
 from bnspec_conformance.report import results
 from bnspec_conformance.report.explained import render
@@ -29,7 +29,8 @@ class Grade(StrEnum):
 def check(
     implementation: Implementation,
     convention: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Hold it to this convention, and not to the adapter's own.")
+        str | None,
+        typer.Option(metavar="NAME|auto", help="Hold it to this convention; auto identifies one."),
     ] = None,
     grade: Annotated[
         Grade, typer.Option(help="How exact it must be: naive is what every sound implementation reaches.")
@@ -49,7 +50,7 @@ def check(
 ) -> None:
     """Hold an implementation to the laws of batch normalization, and explain what it breaks."""
     look_here()
-    request = Request(implementation, convention_of(convention), grade.value, seed, max_examples)
+    wanted = None if convention == "auto" else convention_of(convention)
     try:
         known = read_known(known_failures) if known_failures else ()
     except ValueError as error:
@@ -63,6 +64,9 @@ def check(
             progress.update(task, description=doing, completed=done, total=total)
 
         try:
+            if convention == "auto":
+                wanted = identified(implementation, isolation, timeout=timeout, findings=False).convention
+            request = Request(implementation, wanted, grade.value, seed, max_examples)
             found = run(request, isolation, select=select or (), known=known, timeout=timeout, progress=show)
         except Unloadable as error:
             fail(str(error), UNLOADABLE)

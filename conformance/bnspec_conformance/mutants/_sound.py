@@ -30,6 +30,7 @@ class Sound:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.convention = config.convention  # type: ignore[misc]  # a check may name another
         self.epsilon = config.epsilon
         self.reduced = tuple(axis for axis in range(len(config.shape)) if axis not in config.axis)
         self.kept = tuple(size if axis in config.axis else 1 for axis, size in enumerate(config.shape))
