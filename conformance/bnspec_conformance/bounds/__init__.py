@@ -34,7 +34,7 @@ from ._parts import (
     training_run,
     transformed,
 )
-from ._statistics import Statistics, batch_statistics, exact_statistics, weighted_statistics
+from ._statistics import Statistics, batch_statistics, estimated, exact_statistics, weighted_statistics
 from ._variables import empirical, penalty, projection
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "correction",
     "empirical",
     "error_function",
+    "estimated",
     "evaluation_gradients",
     "exact_statistics",
     "folded",
