@@ -35,7 +35,7 @@ from ._parts import (
     transformed,
 )
 from ._relations import apart
-from ._statistics import Statistics, batch_statistics, exact_statistics, weighted_statistics
+from ._statistics import Statistics, batch_statistics, estimated, exact_statistics, weighted_statistics
 from ._variables import empirical, penalty, projection
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "correction",
     "empirical",
     "error_function",
+    "estimated",
     "evaluation_gradients",
     "exact_statistics",
     "folded",

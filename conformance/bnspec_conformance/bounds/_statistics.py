@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._formats import accumulated
+from ._formats import accumulated, rounded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,6 +81,33 @@ def batch_statistics(
     sum of squares, its correction and the division add g(h + 5) (v + q).
     """
     return weighted_statistics(rows, np.ones_like(rows), mean, variance, grade, form)
+
+
+def estimated(error: Any, factor: Any, estimate: Any, form: Format, *, inexact: bool) -> Any:
+    """Bound the estimate f v of a variance, where f is N / (N - c).
+
+    Parameters
+    ----------
+    error : array, shape (C,)
+        The bound of the population variance v.
+    factor, estimate : array, shape (C,)
+        f, and f v.
+    form : Format
+        What is computed in.
+    inexact : bool
+        Whether c is 1 + epsilon, and not 0 or 1.
+
+    Returns
+    -------
+    array, shape (C,)
+
+    Notes
+    -----
+    The quotient is rounded. Epsilon and 1 + epsilon are too, by 2 u c, and N - c takes that over: relative to itself,
+    2 u c / (N - c) = 2 u (f - 1).
+    """
+    moved = rounded(factor * error, estimate, form)
+    return moved + 2.0 * form.roundoff * (factor - 1.0) * (np.abs(estimate) + moved) if inexact else moved
 
 
 def weighted_statistics(

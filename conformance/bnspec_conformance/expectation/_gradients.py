@@ -187,7 +187,8 @@ def _moved_statistics(
     entry = step.entries[0]
     estimate = flat(entry.estimate)
     factor = estimate / np.maximum(flat(entry.variance), form.tiny)
-    error = bounds.rounded(factor * entered.variance_error, estimate, form)
+    inexact = convention.running_variance == "bessel_epsilon"
+    error = bounds.estimated(entered.variance_error, factor, estimate, form, inexact=inexact)
     own = entered._replace(variance=estimate, variance_error=error)
     return [normal], convention.running_variance, {"own": own, "takes": (entry.take_mean, entry.take_variance)}
 

@@ -184,7 +184,7 @@ def normalizing(
     found = []
     for part, group in zip(parts, step.groups, strict=True):
         factor = _ratio(flat(group.normalizing), part.variance)
-        error = bounds.rounded(factor * part.variance_error, factor * part.variance, form)
+        error = bounds.estimated(part.variance_error, factor, factor * part.variance, form, inexact=False)
         found.append(part._replace(variance=factor * part.variance, variance_error=error))
     return found
 
@@ -272,7 +272,9 @@ def moved(
         mean, variance, estimate = flat(entry.mean), flat(entry.variance), flat(entry.estimate)
         factor = _ratio(estimate, variance)
         mean_error = bounds.rounded(entered.mean_error, mean, form)
-        estimated = bounds.rounded(bounds.rounded(factor * entered.variance_error, estimate, form), estimate, form)
+        inexact = convention.running_variance == "bessel_epsilon"
+        estimated = bounds.estimated(entered.variance_error, factor, estimate, form, inexact=inexact)
+        estimated = bounds.rounded(estimated, estimate, form)
         arriving = {
             "moving_mean": (Uncertain(mean, mean_error), entry.take_mean),
             "moving_variance": (Uncertain(estimate, estimated), entry.take_variance),
