@@ -1,0 +1,155 @@
+"""The command: what it prints, writes and exits with."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from bnspec_conformance.adapter import CAPABILITIES
+from bnspec_conformance.command import template
+
+ONE_PASS = ("x.var(axes)", "(x * x).mean(axes) - x.mean(axes) ** 2")
+
+
+@pytest.fixture
+def bnspec(tmp_path):
+    def call(*arguments, code=0):
+        path = os.pathsep.join(part for part in sys.path if part)
+        environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
+        done = subprocess.run(
+            [sys.executable, "-m", "bnspec_conformance.command", *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout if code in (0, 1, 4) else done.stderr
+
+    return call
+
+
+@pytest.fixture
+def broken(tmp_path):
+    text = Path(template.__file__).read_text(encoding="utf-8")
+    assert ONE_PASS[0] in text
+    (tmp_path / "broken.py").write_text(text.replace(*ONE_PASS))
+    return "broken:MyBatchNorm"
+
+
+def test_a_template_is_written_and_runs(bnspec, tmp_path):
+    assert "bnspec check mine:MyBatchNorm" in bnspec("init", "mine.py")
+    out = bnspec("check", "mine:MyBatchNorm", "--json", "out/result.json", "--junit", "out/junit.xml")
+    assert "mine:MyBatchNorm conforms" in out
+    found = json.loads((tmp_path / "out/result.json").read_text())
+    assert found["verdict"] == "conforms"
+    cases = ET.parse(tmp_path / "out/junit.xml").getroot().findall(".//testcase")
+    assert len(cases) == len(found["trials"])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["junit.xml", "result.json"]
+    assert bnspec("report", "out/result.json") == out
+    assert set(template.MyBatchNorm.gaps) <= CAPABILITIES.keys()
+    assert "is there already" in bnspec("init", "mine.py", code=2)
+    assert "must be a Python module" in bnspec("init", "my-adapter.py", code=2)
+
+
+def test_a_failing_check_explains_itself(bnspec, broken, tmp_path):
+    out = bnspec("check", broken, "--select", "running", "--json", "result.json", "--junit", "junit.xml", code=1)
+    for part in (
+        "running.several_steps_then_evaluation is broken on 1 case",
+        "in practice",
+        "OnePassVarianceUnclamped",
+    ):
+        assert part in out
+    assert bnspec("report", "result.json", "--junit", "again.xml") == out
+    suite = ET.parse(tmp_path / "junit.xml").getroot()
+    assert len(suite.findall(".//failure")) == json.loads((tmp_path / "result.json").read_text())["summary"]["failed"]
+    assert (tmp_path / "junit.xml").read_text() == (tmp_path / "again.xml").read_text()
+
+
+def test_known_failures_and_selections(bnspec, broken, tmp_path):
+    (tmp_path / "known.toml").write_text(
+        '[[known]]\nlaw = "running.*"\nreason = "one pass"\nlink = "https://example.org"\n'
+    )
+    chosen = ("check", broken, "--select", "running", "--select", "normalization.evaluation")
+    assert "2 known" in bnspec(*chosen, "--known-failures", "known.toml")
+    (tmp_path / "known.toml").write_text("[[known]]\n")
+    assert "must have a law" in bnspec(*chosen, "--known-failures", "known.toml", code=2)
+    assert "Did you mean" in bnspec("check", broken, "--select", "runing", code=2)
+    assert "Did you mean" in bnspec("check", broken, "--convention", "kerras", code=2)
+
+
+def test_nothing_to_check(bnspec, broken):
+    assert "No module named 'nowhere'" in bnspec("check", "nowhere:Thing", code=3)
+    assert "Did you mean 'MyBatchNorm'" in bnspec("check", "broken:MyBatchnorm", code=3)
+    assert "nothing was proven" in bnspec("check", broken, "--select", "weights", code=4)
+
+
+def test_a_convention_is_identified(bnspec, broken, tmp_path):
+    out = bnspec("identify", broken, "--json", "seen.json")
+    assert "momentum_weighs" in out
+    assert "one pass, and may be negative" in out
+    assert "follows KERAS" in out
+    fields = {field["name"]: field for field in json.loads((tmp_path / "seen.json").read_text())["fields"]}
+    assert fields["momentum_weighs"]["value"] == "old"
+    (tmp_path / "bare.py").write_text(
+        (tmp_path / "broken.py").read_text().replace("    convention = KERAS\n", "").replace(*reversed(ONE_PASS))
+    )
+    assert "must be callable and have a convention" in bnspec("check", "bare:MyBatchNorm", code=3)
+    assert "conforms" in bnspec("check", "bare:MyBatchNorm", "--convention", "auto", "--select", "running")
+
+
+def test_two_implementations_are_compared(bnspec, broken, tmp_path):
+    text = (tmp_path / "broken.py").read_text().replace(*reversed(ONE_PASS))
+    (tmp_path / "one.py").write_text(text)
+    (tmp_path / "other.py").write_text(text.replace("x.var(axes)", "x.var(axes, ddof=1)"))
+    out = bnspec("compare", "one:MyBatchNorm", "other:MyBatchNorm", "--select", "running", code=1)
+    assert "normalizing_variance" in out
+    out = bnspec("compare", "one:MyBatchNorm", broken, "--select", "running", "--json", "both.json", code=1)
+    assert "The same convention" in out
+    assert len(json.loads((tmp_path / "both.json").read_text())["laws"]) == 2
+    assert "The same laws kept" in bnspec("compare", "one:MyBatchNorm", "one:MyBatchNorm", "--select", "running")
+
+
+def test_batch_norms_in_a_file_are_converted(bnspec, tmp_path):
+    one = {"weight": [1.5, 2.0], "bias": [0.5, -0.5], "running_mean": [0.25, 1.0], "running_var": [2.0, 1.5]}
+    arrays = {f"net.bn.{name}": np.asarray(value, np.float32) for name, value in one.items()}
+    arrays["net.bn.num_batches_tracked"] = np.asarray(3)
+    arrays["net.fc.weight"] = np.ones((2, 2), np.float32)
+    save_file(arrays, tmp_path / "in.safetensors")
+    given = ("convert", "in.safetensors", "out.safetensors", "--source", "torch", "--target", "keras")
+    assert "1 batch norms, from TORCH to KERAS" in bnspec(*given)
+    found = load_file(tmp_path / "out.safetensors")
+    assert set(found) == {"net.fc.weight"} | {
+        f"net.bn.{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance", "num_batches")
+    }
+    np.testing.assert_array_equal(found["net.bn.moving_variance"], arrays["net.bn.running_var"])
+    bnspec(*given, "--keep", "statistics", "--count", "8")
+    found = load_file(tmp_path / "out.safetensors")
+    start = 0.9**3  # the share of the initial 1 after three batches
+    np.testing.assert_allclose(
+        found["net.bn.moving_variance"], (arrays["net.bn.running_var"] - start) * 7 / 8 + start, rtol=1e-6
+    )
+    assert bnspec(*given, "--keep", "statistics", code=1) == ""  # the message is on stderr
+    save_file({"a": np.ones(2)}, tmp_path / "in.safetensors")
+    bnspec(*given, code=1)
+    (tmp_path / "in.safetensors").write_bytes(b"something else")
+    assert "must be a safetensors file" in bnspec(*given, code=2)
+
+
+def test_the_help_and_the_rest(bnspec, tmp_path):
+    out = bnspec("--help")
+    for name in ("init", "check", "identify", "compare", "convert", "backends", "report", "--install-completion"):
+        assert name in out
+    assert "Exit codes" in out
+    assert "Example:" in bnspec("check", "--help")
+    assert bnspec("--version").startswith("bnspec ")
+    assert "numpy" in bnspec("backends")
+    (tmp_path / "result.json").write_text("{}")
+    assert "must be a result of bnspec" in bnspec("report", "result.json", code=2)
