@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -142,6 +143,14 @@ def wheel(session: nox.Session) -> None:
     session.chdir(out)
     suite = ["python", "-I", "-m", "pytest", "--pyargs", "bnspec_conformance", "-p", "no:cacheprovider"]
     session.run(*suite, "--bn-backend", "numpy", "--bn-backend", "array-api-strict", *session.posargs)
+    stranger = out / "stranger"
+    shutil.rmtree(stranger, ignore_errors=True)
+    stranger.mkdir()
+    session.chdir(stranger)
+    session.run("bnspec", "init", "my_adapter.py")
+    session.run("bnspec", "check", "my_adapter:MyBatchNorm", "--json", "result.json")
+    session.run("bnspec", "report", "result.json", silent=True)
+    session.run("bnspec", "identify", "my_adapter:MyBatchNorm", "--no-findings")
 
 
 @nox.parametrize("peers", ["shared", *APART])
@@ -194,6 +203,7 @@ else:
     raise SystemExit("{name} is installed")
 """
         session.run("python", "-c", refused)
+    session.run("bnspec", "check", "my_adapter:MyBatchNorm", success_codes=[1])  # says what to install
 
 
 @nox.session(python="3.11", default=False)
