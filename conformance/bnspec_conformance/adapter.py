@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -12,7 +13,7 @@ from bnspec.conventions import KERAS, Convention
 from bnspec.errors import message, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Mapping
 
     import numpy as np
 
@@ -230,7 +231,8 @@ def gaps_without_convention(adapter: Adapter) -> dict[str, str]:
         As of :func:`gaps_of`.
     """
     declared = declared_gaps(adapter)
-    layer = _layer_of(cast("Hashable", adapter))
+    known = _layer_of if isinstance(adapter, Hashable) else _layer_of.__wrapped__
+    layer = known(cast("Hashable", adapter))
     for holder, names in ((layer, _OPTIONAL_OF_LAYER), (adapter, _OPTIONAL_OF_ADAPTER)):
         for name in names:
             if not hasattr(holder, name):

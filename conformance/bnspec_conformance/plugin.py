@@ -205,6 +205,9 @@ def _implementations(config: pytest.Config) -> list[Subject]:
     """Load implementations, each in a process of its own."""
     paths: list[str] = config.getoption("bn_implementation")
     if not paths:
+        for option in ("bn_convention", "bn_known_failures"):
+            if config.getoption(option) is not None:
+                raise ValueError(f"--{option.replace('_', '-')} is about implementations: give --bn-implementation too")
         return []
     from bnspec import conventions  # noqa: PLC0415 - see the module's docstring
     from bnspec_conformance.check import Isolation, Request, read_known, remote_subject  # noqa: PLC0415

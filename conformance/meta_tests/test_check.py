@@ -13,6 +13,7 @@ from bnspec_conformance.check import Isolation, Request, Unloadable, check, read
 from bnspec_conformance.check._run import _DRAWN, selected
 from bnspec_conformance.laws import LAWS
 from bnspec_conformance.report.explained import render
+from bnspec_conformance.report.junit import write_junit
 
 ADAPTERS = """
 import os
@@ -96,6 +97,35 @@ class Prints(Sound):
 
 class Nothing(Sound):
     gaps = {f"rank {rank}": "no" for rank in range(1, 6)} | dict.fromkeys(("float32", "float16", "float64"), "no")
+
+
+class Slow(Sound):
+    def __call__(self, x, training):
+        time.sleep(1.2)
+        return super().__call__(x, training) + 7
+
+
+class Once(Sound):
+    tried = 0
+
+    def __call__(self, x, training):
+        Once.tried += 1
+        return super().__call__(x, training) + (Once.tried == 1)
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+class Unspeakable(Sound):
+    def __call__(self, x, training):
+        raise Mute
+
+
+class Control(Sound):
+    def __call__(self, x, training):
+        raise OSError("\\x1b[31mred\\x00")
 
 
 class Bare:
@@ -240,6 +270,27 @@ def test_what_cannot_be_loaded(isolation, path, text):
     with pytest.raises(Unloadable, match=path.partition(":")[0]) as error:
         check(Request(path, None, "naive"), isolation)
     assert text in str(error.value)
+
+
+def test_what_is_slow_or_flaky_or_has_no_text_is_reported_all_the_same(isolation, tmp_path):
+    select = ("running.aliased_arrays",)
+    found = checked(isolation, "Slow", *select)
+    assert "times the bound" in found["explanations"][0]["message"]
+    found = checked(isolation, "Once", *select)
+    assert "Tried again, alone, it passes" in found["explanations"][0]["message"]
+    assert found["alike"] == []
+    found = checked(isolation, "Unspeakable", *select)
+    assert "Mute: (its text cannot be read)" in found["explanations"][0]["message"]
+    found = checked(isolation, "Control", *select)
+    write_junit(found, tmp_path / "junit.xml")
+    assert "red" in (tmp_path / "junit.xml").read_text()
+
+
+def test_drawn_cases_that_are_all_skipped_prove_nothing(isolation):
+    found = check(request("Nothing", max_examples=3), isolation, select=["running"])
+    assert found["verdict"] == "unproven"
+    (drawn,) = [trial for trial in found["trials"] if trial["case"] == "drawn"]
+    assert (drawn["outcome"], drawn["reason"]) == ("skipped", drawn["reason"] or None)
 
 
 def test_a_convention_may_be_named_where_the_adapter_has_none_or_another(isolation):

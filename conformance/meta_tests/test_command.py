@@ -85,10 +85,16 @@ def test_known_failures_and_selections(bnspec, broken, tmp_path):
     assert "Did you mean" in bnspec("check", broken, "--convention", "kerras", code=2)
 
 
-def test_nothing_to_check(bnspec, broken):
+def test_nothing_to_check(bnspec, broken, tmp_path):
     assert "No module named 'nowhere'" in bnspec("check", "nowhere:Thing", code=3)
     assert "Did you mean 'MyBatchNorm'" in bnspec("check", "broken:MyBatchnorm", code=3)
     assert "nothing was proven" in bnspec("check", broken, "--select", "weights", code=4)
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit(0)\n")
+    (tmp_path / "old.json").write_text("{}")
+    assert "SystemExit" in bnspec("check", "leaves:Thing", "--json", "old.json", code=3)
+    assert not (tmp_path / "old.json").exists()
+    assert "must be a file that can be written" in bnspec("check", broken, "--json", "/proc/no/such.json", code=2)
+    assert "SystemExit" in bnspec("identify", "leaves:Thing", code=3)
 
 
 def test_a_convention_is_identified(bnspec, broken, tmp_path):
@@ -114,7 +120,7 @@ def test_two_implementations_are_compared(bnspec, broken, tmp_path):
     out = bnspec("compare", "one:MyBatchNorm", broken, "--select", "running", "--json", "both.json", code=1)
     assert "The same convention" in out
     assert len(json.loads((tmp_path / "both.json").read_text())["laws"]) == 2
-    assert "The same laws kept" in bnspec("compare", "one:MyBatchNorm", "one:MyBatchNorm", "--select", "running")
+    assert "The same outcomes" in bnspec("compare", "one:MyBatchNorm", "one:MyBatchNorm", "--select", "running")
 
 
 def test_batch_norms_in_a_file_are_converted(bnspec, tmp_path):
@@ -140,7 +146,7 @@ def test_batch_norms_in_a_file_are_converted(bnspec, tmp_path):
     save_file({"a": np.ones(2)}, tmp_path / "in.safetensors")
     bnspec(*given, code=1)
     (tmp_path / "in.safetensors").write_bytes(b"something else")
-    assert "must be a safetensors file" in bnspec(*given, code=2)
+    assert "must be a safetensors file of" in bnspec(*given, code=2)
 
 
 def test_the_help_and_the_rest(bnspec, tmp_path):

@@ -327,7 +327,7 @@ def test_a_function_that_builds_one_rank_alone_is_identified():
     def build(config):
         if len(config.shape) != 4:
             raise TypeError("images, please")
-        return Sound(config)
+        return Sound(replace(config, convention=TORCH))
 
     build.gaps = dict.fromkeys(("rank 1", "rank 2", "rank 3", "rank 5"), "images alone")
     assert contradictions(identify(build, findings=False), TORCH) == []

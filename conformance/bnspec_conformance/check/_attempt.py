@@ -17,6 +17,8 @@ from bnspec_conformance.checks import Checks, LawBroken
 from bnspec_conformance.identify import Following
 from bnspec_conformance.laws import LAWS, Subject, Trial
 
+from ._isolation import said
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -94,6 +96,8 @@ class Outcome:
         Why it failed, or the reason of the skip.
     raised : bool
         Whether the adapter raised, or ended its process, where an answer was expected.
+    ended : bool
+        Whether there was no answer at all: it hung, died, or could not be asked.
     worst : float or None
         The largest error as a fraction of its bound.
     unbounded : int
@@ -114,6 +118,7 @@ class Outcome:
     unbounded: int = 0
     seconds: float = 0.0
     drawn: Case | None = None
+    ended: bool = False
 
     @property
     def id(self) -> str:
@@ -221,8 +226,9 @@ def _tried(request: Request, adapter: Any, law: Law, case: Case, name: str = "")
     grade = GRADES[request.grade]
     trial = Trial(law, case, Subject(request.path, (adapter,), grade), adapter)
     where = (law.group, law.name, name or case.id)
-    if trial.missing:
-        return Outcome(*where, "skipped", trial.missing)
+    missing = trial.missing
+    if missing:
+        return Outcome(*where, "skipped", missing)
     checks, begin = Checks(), time.perf_counter()
     outcome, message, ended = "passed", "", False
     try:
@@ -254,9 +260,9 @@ def raised(law: Law, error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "bnspec_conformance" not in frame.filename] or frames[-1:]
     at = f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
-    text = str(error).partition("\n")[0]
+    text = said(error).partition("\n")[0]
     return (
-        f"{law.group}.{law.name} must get an answer. Got {type(error).__name__}: {text}{at}. "
+        f"{law.group}.{law.name} must get an answer. Got {text}{at}. "
         "Mend it, or declare in `gaps` what the adapter cannot do."
     )
 
@@ -265,7 +271,9 @@ def _drawn(request: Request, adapter: Any, law: Law) -> Outcome:
     """Draw cases until one fails, and then smaller ones."""
     import hypothesis  # noqa: PLC0415 - slow to import, and seldom asked for
 
-    begin, worst = time.perf_counter(), [0.0]
+    begin = time.perf_counter()
+    passed: list[Outcome] = []
+    skipped: list[Outcome] = []
     failed: list[tuple[Case, Outcome]] = []
 
     @hypothesis.settings(
@@ -276,17 +284,22 @@ def _drawn(request: Request, adapter: Any, law: Law) -> Outcome:
     @hypothesis.given(case=cases())
     def run(case: Case) -> None:
         outcome = _tried(request, adapter, law, case, DRAWN)
-        worst[0] = max(worst[0], outcome.worst or 0.0)
         if outcome.outcome == "failed":
             failed.append((case, outcome))
             raise LawBroken(outcome.message)
+        (passed if outcome.outcome == "passed" else skipped).append(outcome)
         hypothesis.assume(outcome.outcome != "skipped")
 
-    with contextlib.suppress(LawBroken, hypothesis.errors.Unsatisfiable):
+    with contextlib.suppress(LawBroken, hypothesis.errors.HypothesisException):  # flaky ones have failed, too
         run()
     seconds = round(time.perf_counter() - begin, 4)
+    where = (law.group, law.name, DRAWN)
+    if not failed and not passed:
+        why = skipped[-1].message if skipped else "no case was drawn that it takes"
+        return Outcome(*where, "skipped", why, seconds=seconds)
     if not failed:
-        return Outcome(law.group, law.name, DRAWN, "passed", worst=worst[0], seconds=seconds)
+        worst = max((each.worst or 0.0 for each in passed), default=None)
+        return Outcome(*where, "passed", worst=worst, seconds=seconds)
     case, last = failed[-1]  # Hypothesis ends with the smallest
     return Outcome(
         law.group, law.name, DRAWN, "failed", last.message, last.raised, last.worst, last.unbounded, seconds, case

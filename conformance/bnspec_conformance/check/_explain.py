@@ -52,6 +52,8 @@ class Explanation:
         From which mean on, in deviations, the law is broken, where that decides.
     snippet : str
         A program that shows it again.
+    reproduced : bool
+        Whether it was broken again.
     """
 
     law: str
@@ -63,6 +65,7 @@ class Explanation:
     multiple: float | None
     begins: str
     snippet: str
+    reproduced: bool
 
 
 def _broken(adapter: Any, law: Law, case: Case, grade: str) -> BaseException | None:
@@ -106,9 +109,9 @@ def explain(request: Request, law: str, case: str | Case) -> Explanation:
         small = smallest(given, broken, request.seed) if able and kind is not type(None) and broken(given) else given
         traced = Traced(adapter)
         error = _broken(traced, found, small, request.grade)
-        begins = _begins(adapter, sound, found, small, request.grade) if able else ""
+        begins = _begins(adapter, sound, found, small, request.grade) if able and error is not None else ""
     miss = error.miss if isinstance(error, LawBroken) else None
-    message = str(error) if isinstance(error, LawBroken) else raised(found, error) if error else "it passes when alone"
+    message = str(error) if isinstance(error, LawBroken) else raised(found, error) if error else ""
     return Explanation(
         law=law,
         sentence=found.sentence,
@@ -118,7 +121,8 @@ def explain(request: Request, law: str, case: str | Case) -> Explanation:
         smaller=_words(small),
         multiple=None if miss is None else miss.multiple,
         begins=begins,
-        snippet=snippet(request.path, traced.calls, miss, message),
+        snippet="" if error is None else snippet(request.path, traced.calls, miss, message),
+        reproduced=error is not None,
     )
 
 

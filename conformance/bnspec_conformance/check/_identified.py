@@ -8,7 +8,7 @@ from bnspec_conformance.adapter import load
 from bnspec_conformance.identify import identify
 
 from ._attempt import quiet
-from ._isolation import Ended
+from ._isolation import Ended, Raised
 from ._run import Unloadable
 
 if TYPE_CHECKING:
@@ -53,6 +53,6 @@ def identified(path: str, isolation: Isolation, *, timeout: float = 60.0, findin
         found: Identification = isolation.send(_identify, path, findings, timeout=_PATIENCE * timeout)()
     except Ended as ended:
         raise Unloadable(f"{path} must answer to be identified. It {ended}.") from None
-    except Exception as error:
-        raise Unloadable(f"{path} cannot be identified: {type(error).__name__}: {error}") from error
+    except Raised as error:
+        raise Unloadable(f"{path} cannot be identified: {error}") from None
     return found

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-__all__ = ["Ended", "Isolation"]
+__all__ = ["Ended", "Isolation", "Raised", "said"]
 
 _STDOUT, _STDERR = 1, 2
 
@@ -25,6 +25,38 @@ class Ended(Exception):
 def _talk_to_stderr() -> None:
     """Keep what an adapter prints out of what we print."""
     os.dup2(_STDERR, _STDOUT)
+
+
+class Raised(Exception):
+    """What a function raised in another process, as text: that can always be sent."""
+
+
+def _answer(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function, also one that tries to end the process."""
+    try:
+        return function(*arguments)
+    except BaseException as error:  # noqa: BLE001 - an adapter may raise anything
+        text = said(error)
+    raise Raised(text)
+
+
+def said(error: BaseException) -> str:
+    """Return the name of an exception and what it says, of which an adapter's may not even be able to tell that.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+
+    Returns
+    -------
+    str
+    """
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 - see above
+        text = "(its text cannot be read)"
+    return f"{type(error).__name__}: {text}"
 
 
 class Isolation:
@@ -68,9 +100,10 @@ class Isolation:
         Returns
         -------
         callable
-            Waits, and returns what the function does, or raises what it does; `Ended` where there is no answer.
+            Waits, and returns what the function does. It raises `Raised` where the function raised, and `Ended` where
+            there is no answer.
         """
-        future = self.pool.schedule(function, args=arguments, timeout=timeout)
+        future = self.pool.schedule(_answer, args=(function, *arguments), timeout=timeout)
 
         def result() -> Any:
             try:

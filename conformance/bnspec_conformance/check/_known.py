@@ -73,6 +73,9 @@ def read_known(path: Path) -> tuple[Known, ...]:
     names = [field.name for field in fields(Known)]
     known = []
     for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, dict):
+            text = message("a known failure must be a table [[known]]", entry=number, file=str(path))
+            raise ValueError(text)  # noqa: TRY004 - the file is wrong, and no argument
         for name, value in entry.items():
             if name not in names:
                 raise ValueError(
@@ -110,6 +113,8 @@ def stale(known: Sequence[Known], outcomes: Sequence[Outcome]) -> list[str]:
         name = f"the known failure {entry.law} on {entry.case}"
         if not about:
             lines.append(f"{name} matches nothing that was tried")
+        elif all(outcome.outcome == "skipped" for outcome in about):
+            lines.append(f"{name} was skipped")
         elif not any(outcome.outcome == "failed" for outcome in about):
             lines.append(f"{name} does not fail any more: take it off the list")
     return lines

@@ -15,7 +15,7 @@ from bnspec_conformance.report.results import summarize
 
 from ._attempt import DRAWN, Outcome, attempt, describe
 from ._explain import explain, resemble
-from ._isolation import Ended, Isolation
+from ._isolation import Ended, Isolation, Raised
 from ._known import stale
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def loaded(request: Request, isolation: Isolation) -> tuple[Description, float]:
         found: Description = isolation.send(describe, request, timeout=_LOADING)()
     except Ended as ended:
         raise Unloadable(f"{request.path} must be importable. It {ended}.") from None
-    except Exception as error:
-        raise Unloadable(f"{request.path} cannot be checked: {type(error).__name__}: {error}") from error
+    except Raised as error:
+        raise Unloadable(f"{request.path} cannot be checked: {error}") from None
     return found, time.perf_counter() - begin
 
 
@@ -216,7 +216,10 @@ def answered(law: str, case: str, answer: Callable[[], Any]) -> Outcome:
         group, _, name = law.partition(".")
         cure = "Run it in a debugger, or declare in `gaps` what the adapter cannot do."
         text = f"{law} must get an answer. The adapter {ended}. {cure}"
-        return Outcome(group, name, case, "failed", text, raised=True)
+        return Outcome(group, name, case, "failed", text, raised=True, ended=True)
+    except Raised as error:  # outside of the law: as the adapter was loaded anew, or told its gaps
+        group, _, name = law.partition(".")
+        return Outcome(group, name, case, "failed", f"{law} must get an answer. Got {error}.", raised=True, ended=True)
     return found
 
 
@@ -252,21 +255,46 @@ def _explained(
         first.setdefault(f"{outcome.group}.{outcome.law}", outcome)
     chosen = list(first.items())[:most]
     answers = [
-        (law, outcome, isolation.send(explain, request, law, outcome.drawn or outcome.case, timeout=timeout))
+        # What hung or died would do so again.
+        (law, outcome, None if outcome.ended else isolation.send(explain, request, law, _of(outcome), timeout=timeout))
         for law, outcome in chosen
     ]
     explanations = []
     for law, outcome, answer in answers:
         try:
-            found = asdict(answer())
-        except Ended:  # it hangs or dies there too: what is known is that it did
-            found = {"law": law, "case": outcome.case, "message": outcome.message}
+            found = _plain(law, outcome) if answer is None else asdict(answer())
+        except (Ended, Raised):
+            found = _plain(law, outcome)
+        if not found["reproduced"]:
+            found["message"] = f"{outcome.message} Tried again, alone, it passes."
         explanations.append({**found, "failures": counts[law]})
-    broken = [(law, outcome.drawn or outcome.case) for law, outcome in chosen if not outcome.raised]
+    broken = [
+        (law, _of(outcome))
+        for (law, outcome), each in zip(chosen, explanations, strict=True)
+        if each["reproduced"] and not outcome.raised
+    ]
     if not broken:
         return explanations, []
     try:
         alike = isolation.send(partial(resemble, request), broken, timeout=timeout)()
-    except Ended:
+    except (Ended, Raised):
         alike = []
     return explanations, [each._asdict() for each in alike]
+
+
+def _of(outcome: Outcome) -> Any:
+    """Return the case that failed, or its id."""
+    return outcome.case if outcome.drawn is None else outcome.drawn
+
+
+def _plain(law: str, outcome: Outcome) -> dict[str, Any]:
+    """Say what is known without the adapter."""
+    found = next(each for each in LAWS if f"{each.group}.{each.name}" == law)
+    return {
+        "law": law,
+        "sentence": found.sentence,
+        "effect": found.effect,
+        "case": outcome.case,
+        "message": outcome.message,
+        "reproduced": True,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from dataclasses import dataclass, replace
@@ -92,12 +93,23 @@ def smallest(case: Case, broken: Callable[[Case], bool], seed: int) -> Case:
         suppress_health_check=list(hypothesis.HealthCheck),
         phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
     )
-    try:
+    best = [case]
+
+    def predicate(other: Case) -> bool:
+        if time.monotonic() > end or not broken(other):
+            return False
+        best[0] = min(best[0], other, key=_size)
+        return True
+
+    with contextlib.suppress(hypothesis.errors.HypothesisException):  # none is smaller, or the time is up
         return hypothesis.find(
             _smaller(case),
-            lambda other: time.monotonic() < end and broken(other),
+            predicate,
             settings=settings,
             random=random.Random(seed),  # noqa: S311 - nothing is kept secret
         )
-    except hypothesis.errors.NoSuchExample:
-        return case
+    return best[0]
+
+
+def _size(case: Case) -> int:
+    return sum(batch.size for batch in case.training)

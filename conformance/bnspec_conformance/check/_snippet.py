@@ -76,8 +76,9 @@ def unpacked(text, dtype, shape):
 
 
 def _place(calls: Sequence[Call], seen: Any) -> tuple[int, tuple[Any, ...]] | None:
-    """Find the call that gave an array, and where in its result the array is."""
-    for number, call in enumerate(calls):
+    """Find the last call that gave an array, and where in its result the array is: it may give the same one again."""
+    for number in range(len(calls) - 1, -1, -1):
+        call = calls[number]
         if call.result is seen:
             return number, ()
         if isinstance(call.result, (tuple, list)):

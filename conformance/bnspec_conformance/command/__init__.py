@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib.util import find_spec
 
@@ -15,6 +16,8 @@ def main() -> None:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         sys.exit(f"{', '.join(missing)} must be installed for the command: pip install 'bnspec[conformance]'")
+    # A job that is cancelled must end the processes of the adapter too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     from ._app import app  # noqa: PLC0415 - needs what may be missing
 
     app()

@@ -13,7 +13,18 @@ from bnspec_conformance.report import results
 from bnspec_conformance.report.explained import render
 from bnspec_conformance.report.junit import write_junit
 
-from ._common import BROKEN, UNLOADABLE, UNPROVEN, Implementation, console, convention_of, fail, look_here, stderr
+from ._common import (
+    BROKEN,
+    UNLOADABLE,
+    UNPROVEN,
+    Implementation,
+    clear,
+    console,
+    convention_of,
+    fail,
+    look_here,
+    stderr,
+)
 
 __all__ = ["check"]
 
@@ -50,6 +61,7 @@ def check(
 ) -> None:
     """Hold an implementation to the laws of batch normalization, and explain what it breaks."""
     look_here()
+    clear(json, junit)
     wanted = None if convention == "auto" else convention_of(convention)
     try:
         known = read_known(known_failures) if known_failures else ()
@@ -72,10 +84,10 @@ def check(
             fail(str(error), UNLOADABLE)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--select") from error
+    console.print(render(found), end="")
     if json:
         results.save(found, json)
     if junit:
         write_junit(found, junit)
-    console.print(render(found), end="")
     code = {"conforms": 0, "broken": BROKEN, "unproven": UNPROVEN}[found["verdict"]]
     raise typer.Exit(code)

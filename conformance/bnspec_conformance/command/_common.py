@@ -19,6 +19,7 @@ __all__ = [
     "UNLOADABLE",
     "UNPROVEN",
     "Implementation",
+    "clear",
     "console",
     "convention_of",
     "fail",
@@ -45,6 +46,18 @@ def fail(text: str, code: int) -> NoReturn:
     """Say what is wrong on stderr, and exit."""
     stderr.print(text)
     raise typer.Exit(code)
+
+
+def clear(*targets: Path | None) -> None:
+    """Remove what an earlier run has left, so that it is not taken for this one's; an unwritable place is refused."""
+    for target in targets:
+        if target is not None:
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.touch()
+                target.unlink()
+            except OSError as error:
+                raise typer.BadParameter(f"{target} must be a file that can be written: {error}") from error
 
 
 def convention_of(name: str | None) -> Convention | None:

@@ -66,14 +66,17 @@ def convert(
     from safetensors import SafetensorError  # noqa: PLC0415 - the other subcommands need none
     from safetensors.numpy import load_file, save  # noqa: PLC0415
 
+    if not out.parent.is_dir():
+        raise typer.BadParameter(f"The folder of {out} must be there.", param_hint="OUT")
     old, new = convention_of(source), convention_of(target)
     assert old is not None and new is not None  # noqa: S101, PT018 - both options are required
     before = _NAMES.get(old.name, Names())
     after = _NAMES.get(new.name, Names())
     try:
         arrays = load_file(file)
-    except SafetensorError as error:
-        raise typer.BadParameter(f"{file} must be a safetensors file: {error}", param_hint="FILE") from error
+    except (SafetensorError, TypeError) as error:  # a dtype that NumPy has not
+        text = f"{file} must be a safetensors file of dtypes that NumPy has: {error}"
+        raise typer.BadParameter(text, param_hint="FILE") from error
     layers = [key.removesuffix(before.moving_mean) for key in arrays if _is(key, before.moving_mean)]
     layers = [layer for layer in layers if layer + before.moving_variance in arrays]
     if not layers:

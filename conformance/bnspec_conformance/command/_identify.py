@@ -11,7 +11,7 @@ from bnspec_conformance.check import Isolation, Request, Unloadable, check, iden
 from bnspec_conformance.identify import Identification, Observation
 from bnspec_conformance.report import results
 
-from ._common import BROKEN, UNLOADABLE, Implementation, console, fail, look_here
+from ._common import BROKEN, UNLOADABLE, UNPROVEN, Implementation, clear, console, fail, look_here
 
 __all__ = ["compare", "identify"]
 
@@ -26,6 +26,7 @@ def identify(
 ) -> None:
     """Tell the convention of an implementation from the outside, with the evidence for each field."""
     look_here()
+    clear(json)
     with Isolation() as isolation:
         try:
             found = identified(implementation, isolation, timeout=timeout, findings=findings)
@@ -68,6 +69,7 @@ def compare(
 ) -> None:
     """Say in what two implementations differ: in which fields of their conventions, and in which laws they keep."""
     look_here()
+    clear(json)
     paths = (one, other)
     with Isolation() as isolation:
         try:
@@ -101,8 +103,13 @@ def compare(
     table = Table("law and case", one, other, "why", box=box.SIMPLE_HEAD, pad_edge=False)
     for trial in laws:
         table.add_row(*trial)
-    console.print(table if laws else "The same laws kept, each under its own convention.", soft_wrap=not laws)
-    raise typer.Exit(BROKEN if fields or any("failed" in row for row in laws) else 0)
+    passed, failed = ([found["summary"][name] for found in ran] for name in ("passed", "failed"))
+    console.print(table if laws else "The same outcomes, each under its own convention.", soft_wrap=not laws)
+    for path, kept, broken in zip(paths, passed, failed, strict=True):
+        console.print(f"{path}: {kept} passed, {broken} failed")
+    if fields or laws or any(failed):
+        raise typer.Exit(BROKEN)
+    raise typer.Exit(0 if all(passed) else UNPROVEN)
 
 
 def _fields(one: Identification, other: Identification) -> list[tuple[str, str, str]]:

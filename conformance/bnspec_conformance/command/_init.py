@@ -25,4 +25,6 @@ def init(
             new.write(text)
     except FileExistsError as error:
         raise typer.BadParameter(f"{file} is there already.", param_hint="FILE.py") from error
+    except OSError as error:
+        raise typer.BadParameter(f"{file} must be a file that can be written: {error}", param_hint="FILE.py") from error
     console.print(f"{file} is written. Try it as it is:\n\n    bnspec check {file.stem}:MyBatchNorm\n")

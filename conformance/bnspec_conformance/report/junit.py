@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
@@ -10,6 +11,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["write_junit"]
+
+
+# What XML 1.0 has no way to write.
+_UNWRITABLE = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+
+
+def _text(text: str) -> str:
+    return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def write_junit(found: dict[str, Any], path: Path) -> None:
@@ -26,13 +35,13 @@ def write_junit(found: dict[str, Any], path: Path) -> None:
     for trial in found["trials"]:
         case = TestCase(trial["id"], f"{trial['subject']}.{trial['group']}", trial["seconds"])
         if trial["outcome"] == "failed":
-            case.result = [Failure(trial["message"], "LawBroken")]
+            case.result = [Failure(_text(trial["message"]), "LawBroken")]
         elif trial["outcome"] != "passed":
-            case.result = [Skipped(f"{trial['outcome']}: {trial['reason']}")]
+            case.result = [Skipped(_text(f"{trial['outcome']}: {trial['reason']}"))]
         suite.add_testcase(case)
     for line in found.get("stale", ()):
-        case = TestCase(line, "known failures")
-        case.result = [Failure(line, "stale")]
+        case = TestCase(_text(line), "known failures")
+        case.result = [Failure(_text(line), "stale")]
         suite.add_testcase(case)
     xml = JUnitXml("bnspec")
     xml.add_testsuite(suite)
