@@ -5,7 +5,7 @@ from bnspec.layers._constraints import MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 from bnspec.layers._initializers import Constant, Ones, RandomNormal, RandomUniform, TruncatedNormal, Zeros
 from bnspec.layers._regularizers import L1, L1L2, L2
 from bnspec.layers._updates import Update
-from bnspec.layers._variables import Variable
+from bnspec.variables import Variable
 
 __all__ = [
     "L1",

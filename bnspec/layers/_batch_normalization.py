@@ -25,7 +25,7 @@ from bnspec.layers._masks import require_frequencies, weights_of
 from bnspec.layers._saving import Saved
 from bnspec.layers._settings import Settings
 from bnspec.layers._updates import Update, as_list
-from bnspec.layers._variables import Variable, require_concrete
+from bnspec.variables import Variable, current, require_concrete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -262,57 +262,18 @@ class BatchNormalization(Saved):
         require_frequencies(weights, inputs, call.keywords["training"])
         y, after = call(*_split(values))
         changed = _changed(values, after)
-        for key, value in changed.items():
-            require_concrete(key, value)
+        stateless = current() is not None
+        if not stateless:
+            for key, value in changed.items():
+                require_concrete(key, value)
         if not self.built:
             self._adopt(variables, shape_of(inputs), inputs)
-        if call.keywords["training"] is not False and self._settings.arguments["defer_updates"]:
+        deferred = self._settings.arguments["defer_updates"] and not stateless
+        if deferred and call.keywords["training"] is not False:
             self._defer(call, values, changed, (inputs, *as_list(weights), *as_list(mask)), name)
         else:
             self._assign(changed)
         return y
-
-    def stateless_call(
-        self,
-        trainable: Sequence[Any],
-        non_trainable: Sequence[Any],
-        inputs: Any,
-        *,
-        training: Any = False,
-        weights: Any = None,
-        mask: Any = None,
-    ) -> tuple[Any, Any]:
-        """Normalize by given values of the variables; a pure function, for compilers and for differentiation.
-
-        Parameters
-        ----------
-        trainable, non_trainable : list or tuple of array
-            Values of :attr:`trainable_variables` and of :attr:`non_trainable_variables`, in that order.
-        inputs, training, weights, mask
-            As of a call.
-
-        Returns
-        -------
-        y : array, shape S
-            The output.
-        non_trainable : list or tuple of array
-            The values after, in the kind of sequence that came.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument is not as described, or the layer has no variables yet.
-        """
-        self._require_built()
-        owned, others = self.trainable_variables, self.non_trainable_variables
-        self._require_count("trainable", trainable, owned)
-        self._require_count("non_trainable", non_trainable, others)
-        given = (*trainable, *non_trainable)
-        values = {variable.name: value for variable, value in zip((*owned, *others), given, strict=True)}
-        y, after = self._bound(inputs, training, weights, mask)(*_split(values))
-        values.update(_changed(values, after))
-        result = [values[variable.name] for variable in others]
-        return y, tuple(result) if isinstance(non_trainable, tuple) else result
 
     def get_config(self) -> dict[str, Any]:
         """Return arguments that make the same layer, without the values of its variables.

@@ -21,7 +21,7 @@ from bnspec.arrays import (
     random_uniform,
 )
 from bnspec.layers._objects import Configured, Table, require_number
-from bnspec.layers._variables import from_numpy
+from bnspec.variables import from_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -221,7 +221,7 @@ def test_a_convention_may_keep_half_precision():
         (
             lambda: BatchNormalization().count_params(),
             ValueError,
-            r"batch_normalization must have variables\. Call lay",
+            r"batch_normalization must have its variables\. Build it",
         ),
     ],
 )
