@@ -1,5 +1,14 @@
 """Variables, what holds them, and pure functions of them."""
 
+from bnspec.variables._arguments import (
+    as_input,
+    as_parameter,
+    default_like,
+    first_array,
+    is_concrete,
+    require_common_dtype,
+    resolved,
+)
 from bnspec.variables._module import Module, assign_all
 from bnspec.variables._scope import current, scope
 from bnspec.variables._variable import Variable, copied, from_numpy, require_concrete, taken
@@ -7,11 +16,18 @@ from bnspec.variables._variable import Variable, copied, from_numpy, require_con
 __all__ = [
     "Module",
     "Variable",
+    "as_input",
+    "as_parameter",
     "assign_all",
     "copied",
     "current",
+    "default_like",
+    "first_array",
     "from_numpy",
+    "is_concrete",
+    "require_common_dtype",
     "require_concrete",
+    "resolved",
     "scope",
     "taken",
 ]

@@ -1,0 +1,7 @@
+"""Bijectors: maps that can be inverted, with the log-dets of their Jacobians."""
+
+from bnspec.bijectors._base import Bijector
+from bnspec.bijectors._chain import Chain
+from bnspec.bijectors._invert import Invert
+
+__all__ = ["Bijector", "Chain", "Invert"]
