@@ -253,12 +253,72 @@ class BatchNormalization(Saved):
         TypeError, ValueError
             If an argument is not as described. Then nothing has changed, and no variables have been made.
         """
+        return self._called(self.spec.apply, inputs, training, weights, mask, name)
+
+    def call_and_log_det(self, inputs: Any, training: Any = False) -> tuple[Any, Any]:
+        """Normalize, with log |dy/dx| of each element by the statistics that normalize.
+
+        Parameters
+        ----------
+        inputs, training
+            As of a call. With an adjustment, its scale is in both results.
+
+        Returns
+        -------
+        y : array, shape S
+            As of a call; running averages move as in a call.
+        log_det : array, broadcastable to S
+            As of :meth:`bnspec.BatchNorm.apply_and_log_det`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of a call; and with renorm or virtual batches.
+        """
+
+        def apply(params: Params, state: State, x: Any, **options: Any) -> tuple[tuple[Any, Any], State]:
+            y, log_det, after = self.spec.apply_and_log_det(params, state, x, **options)
+            return (y, log_det), after
+
+        pair: tuple[Any, Any] = self._called(apply, inputs, training, None, None, None)
+        return pair
+
+    def invert_and_log_det(self, outputs: Any) -> tuple[Any, Any]:
+        """Find the input that evaluation maps to an output, with log |dx/dy| of each element.
+
+        Parameters
+        ----------
+        outputs : array, shape S, real floating
+            What a call with ``training=False`` would return. It builds the layer where nobody has.
+
+        Returns
+        -------
+        x : array, shape S
+        log_det : array, broadcastable to S
+            As of :meth:`bnspec.BatchNorm.invert_and_log_det`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of a call.
+        """
+        common_namespace(x=outputs)
+        require_real_floating(x=outputs)
+        if not self.built:
+            self.build(shape_of(outputs), like=outputs)
+        values = {key: variable.value for key, variable in self._variables.items()}
+        return self.spec.invert_and_log_det(*_split(values), outputs)
+
+    def _called(
+        self, apply: Callable[..., tuple[Any, State]], inputs: Any, training: Any, weights: Any, mask: Any, name: Any
+    ) -> Any:
+        """Run the definition, and keep the averages that it returns."""
         require_name(name)
         common_namespace(x=inputs)
         require_real_floating(x=inputs)
         variables = self._variables or create(self._settings, self._dtype, shape_of(inputs), inputs)
         values = {key: variable.value for key, variable in variables.items()}
-        call = self._bound(inputs, training, weights, mask)
+        call = self._bound(apply, inputs, training, weights, mask)
         require_frequencies(weights, inputs, call.keywords["training"])
         y, after = call(*_split(values))
         changed = _changed(values, after)
@@ -296,7 +356,9 @@ class BatchNormalization(Saved):
         if self._dtype is None:
             self._dtype = dtype_name(like.dtype)
 
-    def _bound(self, inputs: Any, training: Any, weights: Any, mask: Any) -> partial[tuple[Any, State]]:
+    def _bound(
+        self, apply: Callable[..., tuple[Any, State]], inputs: Any, training: Any, weights: Any, mask: Any
+    ) -> partial[tuple[Any, State]]:
         """Return the definition's function of parameters and state for one batch."""
         if mask is not None:
             if weights is not None:
@@ -307,8 +369,9 @@ class BatchNormalization(Saved):
             training = False
         adjust = self._settings.arguments["adjustment"]
         adjustment = None if adjust is None or training is False else adjust(sizes_of(inputs))
-        apply = partial(_standing, self.spec.apply) if freeze == "averages" else self.spec.apply
-        return partial(apply, x=inputs, training=training, weights=weights, adjustment=adjustment)
+        function = partial(_standing, apply) if freeze == "averages" else apply
+        weighted = {} if weights is None else {"weights": weights}
+        return partial(function, x=inputs, training=training, adjustment=adjustment, **weighted)
 
     def _defer(
         self,
