@@ -90,6 +90,13 @@ def rounded(values: ObjectArray) -> Exact:
     return Exact(elementwise(numerator, values), bits)
 
 
+def _finite(values: ObjectArray, shape: tuple[int, ...], places: Any) -> None:
+    for place, value in zip(places, values.tolist(), strict=True):
+        if not mpmath.isfinite(value):
+            index = tuple(map(int, np.unravel_index(place, shape)))
+            raise ValueError(f"the exact result must be finite. Got {mpmath.nstr(value)} at index {index}.")
+
+
 def settled_array(compute: Callable[[], ObjectArray]) -> Exact:
     """Compute with more and more bits until two results agree.
 
@@ -124,9 +131,7 @@ def settled_array(compute: Callable[[], ObjectArray]) -> Exact:
         precision *= 2
         with mpmath.workprec(precision):
             now = compute()
-        for index, value in zip(np.ndindex(*now.shape), now.ravel().tolist(), strict=True):
-            if not mpmath.isfinite(value):
-                raise ValueError(f"the exact result must be finite. Got {mpmath.nstr(value)} at index {index}.")
+        _finite(now.ravel(), now.shape, np.arange(now.size))
         if all(_agree(*pair, precision) for pair in zip(before.ravel().tolist(), now.ravel().tolist(), strict=True)):
             return rounded(now)
         before = now
@@ -134,5 +139,26 @@ def settled_array(compute: Callable[[], ObjectArray]) -> Exact:
 
 
 def settled(function: Callable[..., Any], *arrays: ObjectArray) -> Exact:
-    """Apply a function of mpf to broadcast arrays, as `settled_array` does."""
-    return settled_array(lambda: elementwise(function, *arrays))
+    """Apply a function of mpf to broadcast arrays, as `settled_array` does, element by element."""
+    spread = broadcast(*arrays)
+    columns = [array.ravel() for array in spread]
+    found = np.empty(spread[0].size, dtype=object)
+    if not found.size:
+        return Exact(found.reshape(spread[0].shape), GUARD_BITS)
+    open_: Any = np.arange(found.size)
+    precision, before = _FIRST, None
+    while open_.size:
+        if precision > _LAST:
+            raise ArithmeticError(f"{_LAST} bits must suffice for a result. Got none that settled.")
+        with mpmath.workprec(precision):
+            now = elementwise(function, *(column[open_] for column in columns))
+        if before is None:
+            before = now
+        else:
+            _finite(now, spread[0].shape, open_)
+            agree = [_agree(*pair, precision) for pair in zip(before.tolist(), now.tolist(), strict=True)]
+            done = np.asarray(agree, dtype=bool)
+            found[open_[done]] = now[done]
+            open_, before = open_[~done], now[~done]
+        precision *= 2
+    return rounded(found.reshape(spread[0].shape))
