@@ -212,12 +212,12 @@ class Bijector(Shapes):
                 names.update(one.name for one in more)
         return frozenset(names)
 
-    def _forward_and_log_det(self, x: Any, **condition: Any) -> tuple[Any, Any]:
-        """Map an input; to be written by a subclass."""
+    def _forward_and_log_det(self, *args: Any, **condition: Any) -> tuple[Any, Any]:
+        """Map an input, ``x``, under the conditions that a subclass names; to be written by it."""
         raise NotImplementedError(message(f"{self.name} must have a forward direction", "Write _forward_and_log_det."))
 
-    def _inverse_and_log_det(self, y: Any, **condition: Any) -> tuple[Any, Any]:
-        """Map an output back; to be written by a subclass."""
+    def _inverse_and_log_det(self, *args: Any, **condition: Any) -> tuple[Any, Any]:
+        """Map an output, ``y``, back; to be written by a subclass."""
         raise NotImplementedError(message(f"{self.name} must have an inverse direction", "Write _inverse_and_log_det."))
 
     def _validate(self, direction: str, x: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from bnspec.arrays import common_namespace, device_of, shape_of, sizes_of
@@ -72,7 +73,9 @@ class Blockwise(Bijector):
         self._blocks = parts
         self._sizes = {
             "forward": sizes,
-            "inverse": tuple(part.forward_event_shape((size,))[-1] for part, size in zip(parts, sizes, strict=True)),
+            "inverse": tuple(
+                index(part._moved("forward", (size,))[-1]) for part, size in zip(parts, sizes, strict=True)
+            ),
         }
         super().__init__(
             forward_min_event_ndims=1,

@@ -36,8 +36,9 @@ def as_integers(name: str, given: Any) -> tuple[int, ...]:
         given = backend_of(given).to_numpy(given)
     try:
         values = tuple(given)
-        if any(isinstance(value, bool) for value in values):
-            raise TypeError
-        return tuple(index(value) for value in values)
+        integers = tuple(index(value) for value in values)
     except TypeError:
-        raise TypeError(message(f"{name} must be a list of integers", **{name: given})) from None
+        values, integers = (True,), ()
+    if any(isinstance(value, bool) for value in values):
+        raise TypeError(message(f"{name} must be a list of integers", **{name: given}))
+    return integers

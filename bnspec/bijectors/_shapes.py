@@ -70,19 +70,19 @@ class Shapes(Contract):
         require_name(name)
         return self._moved_array("inverse", output_shape)
 
-    def forward_event_ndims(self, event_ndims: int | None, **kwargs: Any) -> int | None:
+    def forward_event_ndims(self, event_ndims: Any, **kwargs: Any) -> Any:
         """Return the rank of an event after ``forward``.
 
         Parameters
         ----------
-        event_ndims : int or None
+        event_ndims : int or None, or structure of them
             The rank of an event before; None where it is not known.
         **kwargs
             Conditions, which change no rank.
 
         Returns
         -------
-        int or None
+        int or None, or structure of them
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Shapes(Contract):
         """
         return self._risen("forward", event_ndims)
 
-    def inverse_event_ndims(self, event_ndims: int | None, **kwargs: Any) -> int | None:
+    def inverse_event_ndims(self, event_ndims: Any, **kwargs: Any) -> Any:
         """Return the rank of an event before ``forward``; see :meth:`forward_event_ndims`."""
         return self._risen("inverse", event_ndims)
 

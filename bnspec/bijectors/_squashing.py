@@ -151,10 +151,13 @@ class Softplus(Bijector):
         rising = x >= 0.0 if softness is None else (x >= 0.0) == (softness > 0.0)
         straight = xp.where(rising, x, xp.zeros_like(x))
         y = straight + bend if softness is None else straight + softness * bend
-        # log(1 + exp(-x / c)) is the same function at the other sign; there the straight part counts in units of c.
-        falling = xp.where(rising, xp.zeros_like(size), size)
-        slope = falling if softness is None else falling / xp.abs(softness)
-        return y if low is None else y + low, lambda: -(slope + bend)
+
+        def log_det() -> Any:
+            # log(1 + exp(-x / c)) is the function itself at the other sign, in units of c.
+            falling = xp.where(rising, xp.zeros_like(size), size)
+            return -((falling if softness is None else falling / xp.abs(softness)) + bend)
+
+        return y if low is None else y + low, log_det
 
     def _inverse_and_log_det(self, y: Any) -> tuple[Any, Any]:
         xp, softness, low = self._values(y)
