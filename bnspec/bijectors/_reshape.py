@@ -93,7 +93,7 @@ class Reshape(Bijector):
         event = sizes[rank:]
         wanted = tuple(None if size == _INFERRED else size for size in own)
         rest = prod(size for size in other if size != _INFERRED)
-        known = None not in event
+        known = all(size is not None for size in event)
         wrong = known and _INFERRED in other and isinstance(prod(event), int) and prod(event) % rest
         if wrong or not fits(event, wanted):
             raise ValueError(

@@ -17,7 +17,7 @@ def test_identity_and_shift_keep_volumes(backend, dtype):
     x = of(backend, X, dtype)
     for bijector, expected in (
         (Identity(), np.asarray(X)),
-        (Shift([1.0, -0.5, 2.0]), np.asarray(X) + [1.0, -0.5, 2.0]),
+        (Shift([1.0, -0.5, 2.0]), np.asarray(X) + np.asarray([1.0, -0.5, 2.0])),
     ):
         y, log_det = bijector.forward_and_log_det(x)
         same(backend, y, expected, dtype)
@@ -134,14 +134,14 @@ def test_a_diagonal_has_an_axis(make):
 
 
 def test_bad_arguments_are_refused(backend):
-    with pytest.raises(ValueError, match="exactly one of scale and log_scale must be given. Got scale=None"):
+    with pytest.raises(ValueError, match=r"exactly one of scale and log_scale must be given. Got scale=None"):
         Scale()
     with pytest.raises(
         ValueError, match=r"exactly one of scale and log_scale must be given. Got scale=1.0, log_scale=2"
     ):
         Scale(1.0, 2.0)
     for make in (Shift, ScaleMatvecDiag):
-        with pytest.raises(TypeError, match="must be a number, a list of numbers, an array or a Variable. Got .*None"):
+        with pytest.raises(TypeError, match=r"must be a number, a list of numbers, an array or a Variable. Got .*None"):
             make(None)
     with pytest.raises(TypeError, match="shift must be a number, a list"):
         Shift("1")
@@ -155,7 +155,9 @@ def test_nothing_is_cast_in_silence(backend):
     if "float64" in backend.gaps():
         pytest.skip(backend.gaps()["float64"])
     bijector = Shift(of(backend, [1.0, 2.0]))
-    with pytest.raises(TypeError, match=r"x must have the dtype of the parameters. Got x=float64, parameters=float32"):
+    with pytest.raises(
+        TypeError, match=r"x must have the dtype of the parameters. Got x=.float64., parameters=.float32."
+    ):
         bijector.forward(of(backend, [1.0, 2.0], "float64"))
     with pytest.raises(TypeError, match="all parts must have one dtype"):
         Chain([bijector, Shift(of(backend, [1.0, 2.0], "float64"))])
