@@ -122,5 +122,7 @@ class Chain(Bijector):
 @applied.register(Bijector)
 def _(value: Bijector, bijector: Bijector, name: str | None, kwargs: dict[str, Any]) -> Chain:
     if isinstance(value, Chain):
-        return Chain([bijector, *value.bijectors], name=value.parameters["name"] if name is None else name, **kwargs)
+        kept = {key: value.parameters[key] for key in ("validate_args", "name")}
+        given = {} if name is None else {"name": name}
+        return Chain([bijector, *value.bijectors], **{**kept, **given, **kwargs})
     return Chain([bijector, value], name=name, **kwargs)
