@@ -51,6 +51,16 @@ class Invert(Bijector):
         """The bijector whose directions are exchanged."""
         return self._inverted
 
+    @property
+    def is_affine(self) -> bool:
+        """Whether the bijector is."""
+        return self._inverted.is_affine
+
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether the bijector is."""
+        return self._inverted.is_increasing
+
     def _own_condition_names(self) -> frozenset[str] | None:
         return self._inverted.condition_names
 
@@ -68,6 +78,9 @@ class Invert(Bijector):
 
     def _inverse_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return self._inverted.forward_event_shape(shape)
+
+    def _parameter_batch_shape(self, event_ndims: int) -> tuple[int | None, ...]:
+        return self._inverted.parameter_batch_shape(self._inverted.inverse_event_ndims(event_ndims))
 
     def _forward_and_log_det(self, x: Any, **condition: Any) -> tuple[Any, Any]:
         return self._inverted.mapped("inverse", x, condition)
