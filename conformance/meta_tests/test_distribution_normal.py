@@ -213,8 +213,8 @@ NORMAL, VECTORS = Normal(X32, 1.0), MultivariateNormalDiag(X32)
         (
             lambda: NORMAL.log_prob([1.0, 2.0, 3.0]),
             ValueError,
-            r"value must be broadcastable to the batch and the event\. Got shape=\(3,\), batch_shape=\(2,\), "
-            r"event_shape=\(\)\.",
+            (r"value must be broadcastable to the batch and the event\. Got shape=\(3,\), batch_shape=\(2,\), "
+            r"event_shape=\(\)\."),
         ),
         (lambda: VECTORS.log_prob([1.0, 2.0, 3.0]), ValueError, r"Got shape=\(3,\), batch_shape=\(\), event_shape="),
         (
@@ -226,7 +226,7 @@ NORMAL, VECTORS = Normal(X32, 1.0), MultivariateNormalDiag(X32)
         (lambda: NORMAL.mean(c=1.0), TypeError, r"Normal must know its conditions\."),
         (lambda: NORMAL.sample(c=1.0), TypeError, r"Normal must know its conditions\."),
         (lambda: NORMAL.log_prob(1.0, name=1), TypeError, r"name must be a string or None"),
-        (lambda: NORMAL.covariance(), NotImplementedError, r"Normal must have a formula for covariance\. Estimate it"),
+        (NORMAL.covariance, NotImplementedError, r"Normal must have a formula for covariance\. Estimate it"),
         (lambda: VECTORS.cdf([1.0, 1.0]), NotImplementedError, r"must have a formula for cdf\. Estimate it"),
         (lambda: NORMAL.kl_divergence(3.0), TypeError, r"other must be a distribution\. Got type='float'\."),
         (lambda: NORMAL.kl_divergence(VECTORS), NotImplementedError, r"kl_divergence from Normal to Multivar"),
@@ -236,7 +236,7 @@ NORMAL, VECTORS = Normal(X32, 1.0), MultivariateNormalDiag(X32)
             r"both must have one event_shape\. Got self=\(2,\), other=\(1,\)\.",
         ),
         (lambda: NORMAL.copy(low=1.0), TypeError, r"Normal must have the argument\. Got argument='low'\. Did you mean"),
-        (lambda: MultivariateNormalDiag(), ValueError, r"loc or scale_diag must be given\. Without one"),
+        (MultivariateNormalDiag, ValueError, r"loc or scale_diag must be given\. Without one"),
         (lambda: MultivariateNormalDiag(1.0), ValueError, r"loc must have at least one axis\. Got loc=1\.0\. Make it"),
         (
             lambda: MultivariateNormalDiag([1.0], scale_diag=2.0),
