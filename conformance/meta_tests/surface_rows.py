@@ -57,7 +57,6 @@ def row(document, name, argument="", here=""):
     return enter
 
 
-
 def equal(backend, left, right):
     """Compare two arrays of a backend by their bytes."""
     return receive(backend, left).tobytes() == receive(backend, right).tobytes()
@@ -341,7 +340,9 @@ def _(backend):
 def _(backend):
     scale = Variable("scale", backend.asarray(np.float32([2.0])), trainable=True)
     network = real_nvp_default_template([3])
-    bijector = Chain([Scale(scale), flow(shift_and_log_scale_fn=lambda x0, units: network(x0, units)), BatchNormalization()])
+    bijector = Chain(
+        [Scale(scale), flow(shift_and_log_scale_fn=lambda x0, units: network(x0, units)), BatchNormalization()]
+    )
     bijector.inverse(backend.asarray(BATCH))
     assert len(bijector.variables) == 1 + 4 + 5
     assert len(bijector.trainable_variables) == 1 + 4 + 2
@@ -385,7 +386,9 @@ for direction in ("forward", "inverse"):
     @row("002", f"{direction}_event_ndims", "event_ndims, **kwargs")
     def _(backend, direction=direction):
         rises = {"forward": 2, "inverse": 1}[direction]
-        assert getattr(Reshape([2, 2], [4]), f"{direction}_event_ndims")({"forward": 1, "inverse": 2}[direction]) == rises
+        assert (
+            getattr(Reshape([2, 2], [4]), f"{direction}_event_ndims")({"forward": 1, "inverse": 2}[direction]) == rises
+        )
         assert getattr(flow(), f"{direction}_event_ndims")(None) is None
 
     @row("002", f"{direction}_event_shape", shape_argument, "tuples; sizes may be None")
@@ -401,7 +404,12 @@ for direction in ("forward", "inverse"):
         found = getattr(Reshape([2, 2], [4]), f"{direction}_event_shape_tensor")(sizes, name="s")
         assert receive(backend, found).tolist() == wanted
 
-    @row("002", f"{direction}_log_det_jacobian", f"{argument}, event_ndims, name, **kwargs", "of the full shape of the batch")
+    @row(
+        "002",
+        f"{direction}_log_det_jacobian",
+        f"{argument}, event_ndims, name, **kwargs",
+        "of the full shape of the batch",
+    )
     def _(backend, direction=direction):
         x = backend.asarray(BATCH)
         one = getattr(Scale(2.0), f"{direction}_log_det_jacobian")

@@ -22,7 +22,9 @@ def test_the_page_lists_every_row():
         f"| {TITLES[row.document]} | `{row.name}` | {f'`{row.argument}`' if row.argument else ''} | {row.here} |"
         for row in ROWS
     ]
-    assert [line for line in PAGE.splitlines() if line.startswith(tuple(f"| {title} |" for title in TITLES.values()))] == lines
+    assert [
+        line for line in PAGE.splitlines() if line.startswith(tuple(f"| {title} |" for title in TITLES.values()))
+    ] == lines
     assert len({row.id for row in ROWS}) == len(ROWS)
 
 
