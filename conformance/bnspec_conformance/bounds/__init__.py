@@ -19,6 +19,7 @@ from ._beyond import (
     normals,
     triangular_residual,
 )
+from ._coupling import coupled, coupled_log_det, uncoupled
 from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grade, accumulated, accuracy_goal, rounded
 from ._forward import normalized, running
 from ._functions import function_goal, function_gradient, relative_to_one, second_derivative_goal
@@ -57,6 +58,8 @@ __all__ = [
     "batch_statistics",
     "coarse_share",
     "correction",
+    "coupled",
+    "coupled_log_det",
     "empirical",
     "error_function",
     "estimated",
@@ -89,6 +92,7 @@ __all__ = [
     "training_run",
     "transformed",
     "triangular_residual",
+    "uncoupled",
     "weighted_statistics",
     "wide_average",
 ]
