@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -155,8 +156,7 @@ class DenseNetwork(Module):
         require_concrete("kernel", like)
         sizes = (first, *self.hidden_layers, self._outputs * last)
         self._layers = tuple(
-            self._layer(number, before, after, like)
-            for number, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False))
+            self._layer(number, before, after, like) for number, (before, after) in enumerate(pairwise(sizes))
         )
 
     def __call__(self, x: Any, output_units: int) -> tuple[Any, Any]:
@@ -272,11 +272,9 @@ def real_nvp_default_template(
 
 def _affine(layer: Dense, x: Any, xp: Any) -> Any:
     kernel = resolved(layer.kernel.name, layer.kernel, like=x)
-    if layer.kernel.shape[0] == 0:
-        # TensorFlow fuses a product with the sum that follows, and on CPUs oneDNN ends the process at an empty one.
-        out = xp.sum(xp.expand_dims(x, axis=-1) * kernel, axis=-2)
-    else:
-        out = xp.matmul(x, kernel)
+    # TensorFlow fuses a product with the sum that follows, and on CPUs oneDNN ends the process at an empty one.
+    empty = layer.kernel.shape[0] == 0
+    out = xp.sum(xp.expand_dims(x, axis=-1) * kernel, axis=-2) if empty else xp.matmul(x, kernel)
     return out if layer.bias is None else out + resolved(layer.bias.name, layer.bias, like=x)
 
 

@@ -53,8 +53,8 @@ class RealNVP(Bijector):
 
     Notes
     -----
-    With the units x0 that stay and the others x1: y0 = x0, y1 = x1 exp(log_scale) + shift, and the log-det is the sum of
-    log_scale over the units x1 [1]_. Without log_scale it is 0 [2]_.
+    With the units x0 that stay and the others x1: y0 = x0, y1 = x1 exp(log_scale) + shift, and the log-det is the sum
+    of log_scale over the units x1 [1]_. Without log_scale it is 0 [2]_.
 
     Each method calls the function once. Conditions are the further arguments of the function, found in its signature.
     Nothing is kept of the size of an event. To mask other units than the first or last, permute them before; an event
@@ -245,9 +245,8 @@ def _as_number(given: Any) -> int:
 
 
 def _as_fraction(given: Any) -> Fraction:
-    number: Any = given
-    if isinstance(number, bool) or not isinstance(number, Real):
+    if isinstance(given, bool) or not isinstance(given, Real):
         raise TypeError(message("fraction_masked must be a real number", fraction_masked=given))
-    if not -1 <= number <= 1:  # NaN is not
+    if not -1.0 <= float(given) <= 1.0:  # NaN is not
         raise ValueError(message("fraction_masked must be in [-1, 1]", fraction_masked=given))
     return Fraction(str(given))

@@ -251,7 +251,9 @@ def test_a_call_on_another_library_or_size():
     with pytest.raises(TypeError, match=r"All arrays must be of one array library"):
         network(torch.asarray(X), 2)
     for x, units in ((X[:, :2], 2), (X, 3), (X, 1)):
-        text = rf"net is made for 3 units of input and 2 of output\. Got input_units={x.shape[1]}, output_units={units}\. Make"
+        text = (
+            rf"net is made for 3 units of input and 2 of output\. Got input_units={x.shape[1]}, output_units={units}\."
+        )
         with pytest.raises(ValueError, match=text):
             network(x, units)
 
@@ -263,6 +265,16 @@ def test_a_build_in_a_compiler_is_refused(backend):
     with pytest.raises(TypeError, match=r"kernel must have values: inside a compiler.*Build it before"):
         backend.compile(lambda x: network(x, 2)[0])(backend.asarray(X))
     assert not network.built
+
+
+def test_a_build_in_a_transformation_of_pytorch_is_refused():
+    torch, backend = pytest.importorskip("torch"), bnspec.backend("torch")
+    network = DenseNetwork([4])
+    with pytest.raises(TypeError, match=r"kernel must have values: inside a compiler or a transformation.*Build it"):
+        torch.func.grad(lambda x: network(x, 2)[0].sum())(backend.asarray(X))
+    assert not network.built
+    network(backend.asarray(X), 2)
+    assert torch.func.grad(lambda x: network(x, 2)[0].sum())(backend.asarray(X)).shape == X.shape
 
 
 def test_an_unknown_number_of_units():
