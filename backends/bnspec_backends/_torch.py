@@ -67,7 +67,7 @@ class Torch(Backend):
         return compiled
 
     def is_concrete(self, array: Any) -> bool:
-        # An array of torch.func is dead once that has returned, whatever kept it. torch.compile cannot trace the question.
+        # An array of torch.func is dead once that has returned. torch.compile cannot trace the question.
         return torch.compiler.is_compiling() or not torch._C._functorch.is_functorch_wrapped_tensor(array)  # noqa: SLF001
 
     def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:

@@ -105,7 +105,6 @@ def test_the_round_trip(backend, number):
     assert kept.tobytes() == parts(X, number)[0].tobytes()
     y = moved * np.exp(log_scale) + shift
     error = uncoupled(y, coupled(moved, log_scale, shift, FLOAT32), log_scale, shift, FLOAT32)
-    # What is near y and not y enters the last two roundings too.
     assert (np.abs(back - moved) <= error).all()
 
 
