@@ -159,7 +159,7 @@ class RealNVP(Bijector):
             raise ValueError(
                 message(f"{which} must leave a unit of the event", "Mask fewer units.", **given, event_size=size)
             )
-        return count, size - count, last and count > 0
+        return count, size - count, last
 
 
 def _affine(direction: str, x: Any, made: Any) -> tuple[Any, Callable[[], Any]]:
