@@ -340,9 +340,8 @@ def _(backend):
 def _(backend):
     scale = Variable("scale", backend.asarray(np.float32([2.0])), trainable=True)
     network = real_nvp_default_template([3])
-    bijector = Chain(
-        [Scale(scale), flow(shift_and_log_scale_fn=lambda x0, units: network(x0, units)), BatchNormalization()]
-    )
+    coupling = flow(shift_and_log_scale_fn=lambda x0, output_units: network(x0, output_units)[0:2])
+    bijector = Chain([Scale(scale), coupling, BatchNormalization()])
     bijector.inverse(backend.asarray(BATCH))
     assert len(bijector.variables) == 1 + 4 + 5
     assert len(bijector.trainable_variables) == 1 + 4 + 2
