@@ -11,11 +11,14 @@ import pytest
 from bnspec.conventions import KERAS, TORCH
 from bnspec_conformance.check import Isolation, Request, Unloadable, check, read_known
 from bnspec_conformance.check._run import _DRAWN, selected
+from bnspec_conformance.check._snippet import prepared
+from bnspec_conformance.check._trace import Traced
 from bnspec_conformance.laws import LAWS
 from bnspec_conformance.report.explained import render
 from bnspec_conformance.report.junit import write_junit
 
 ADAPTERS = """
+import dataclasses
 import os
 import time
 
@@ -128,6 +131,20 @@ class Control(Sound):
         raise OSError("\\x1b[31mred\\x00")
 
 
+class WritesItsInput(Sound):
+    def __call__(self, x, training):
+        x += 0
+        return super().__call__(x, training)
+
+
+class Replaces(Sound):
+    def __init__(self, config):
+        assert dataclasses.replace(config.convention).name == config.convention.name
+        config = dataclasses.replace(config, epsilon=2 * config.epsilon)
+        super().__init__(config)
+        self.size = config.num_features
+
+
 class Bare:
     def __init__(self, config):
         self.layer = Sound(config)
@@ -202,6 +219,60 @@ def test_an_explanation_says_what_a_reader_needs(isolation, tmp_path):
     )
     seen = first["message"].partition("Got ")[2].partition(",")[0]
     assert done.stdout.startswith(f"got {seen} where ")
+
+
+MUTANTS = "bnspec_conformance.mutants"
+
+
+@pytest.mark.parametrize(
+    ("path", "law", "made"),
+    [
+        (
+            f"{MUTANTS}._calls:UpdatedBeforeTheAffine",
+            "running.aliased_arrays",
+            "(array_1_0, array_1_1, array_1_1, array_1_0)",
+        ),
+        (f"{MUTANTS}._layout:ReadAsContiguous", "axes.memory_layout", ".transpose("),
+        (f"{MUTANTS}._layout:StrideIgnored", "axes.memory_layout", "::2]"),
+        (f"{MUTANTS}._layout:OffsetIgnored", "axes.memory_layout", "[1:, "),
+        (f"{MUTANTS}._layout:NegativeStepsIgnored", "axes.memory_layout", "[::-1, "),
+        (f"{MUTANTS}._layout:CotangentReadAsContiguous", "axes.gradients_of_any_layout", ".transpose("),
+        ("strangers:WritesItsInput", "axes.memory_layout", ".flags.writeable = False"),
+        ("strangers:Replaces", "normalization.evaluation", "=record("),
+    ],
+)
+def test_a_snippet_gives_the_arguments_as_the_law_does(isolation, tmp_path, path, law, made):
+    found = check(Request(path, None, "naive"), isolation, select=[law])
+    (explanation,) = found["explanations"]
+    assert made in explanation["snippet"]
+    (tmp_path / "again.py").write_text(explanation["snippet"])
+    done = subprocess.run(
+        [sys.executable, tmp_path / "again.py"], capture_output=True, text=True, check=False, env=_with_path()
+    )
+    if path.endswith("WritesItsInput"):
+        assert "output array is read-only" in done.stderr
+    else:
+        seen = explanation["message"].partition("Got ")[2].partition(",")[0]
+        assert done.stdout.startswith(f"got {seen} where "), done.stderr
+
+
+def test_a_snippet_writes_any_view():
+    memory = np.arange(24.0, dtype="float32").reshape(2, 3, 4).transpose(2, 0, 1).copy(order="K")
+    given = [memory, memory[1:3, :, ::-1], memory.T, memory[0], np.broadcast_to(memory[0], (5, 2, 3)), np.zeros((0, 3))]
+    calls = Traced(None)
+    calls.written(0, "ask", lambda *arguments, **options: None)(*given[:3], last=given[3], wide=given[4], none=given[5])
+    (call,) = calls.calls
+    lines, names = prepared(7, [*call.arguments, *call.options.values()])
+    space = {"np": np}
+    exec("\n".join(lines), space)  # noqa: S102 - what was written just now
+    for value, copied in zip(given, [*call.arguments, *call.options.values()], strict=True):
+        again = space[names[id(copied)]] if value.size else copied
+        for found in (copied, again):
+            np.testing.assert_array_equal(found, value)
+            assert found.dtype == value.dtype
+            if value.size:
+                assert (found.strides, found.flags.writeable) == (value.strides, value.flags.writeable)
+                assert np.shares_memory(found, copied if found is copied else space[names[id(call.arguments[0])]])
 
 
 def _with_path():
