@@ -69,7 +69,7 @@ def test_a_failing_check_explains_itself(bnspec, broken, tmp_path):
         "OnePassVarianceUnclamped",
     ):
         assert part in out
-    assert bnspec("report", "result.json", "--junit", "again.xml") == out
+    assert bnspec("report", "result.json", "--junit", "again.xml", code=1) == out
     suite = ET.parse(tmp_path / "junit.xml").getroot()
     assert len(suite.findall(".//failure")) == json.loads((tmp_path / "result.json").read_text())["summary"]["failed"]
     assert (tmp_path / "junit.xml").read_text() == (tmp_path / "again.xml").read_text()
@@ -97,6 +97,42 @@ def test_nothing_to_check(bnspec, broken, tmp_path):
     assert not (tmp_path / "old.json").exists()
     assert "must be a file that can be written" in bnspec("check", broken, "--json", "/proc/no/such.json", code=2)
     assert "SystemExit" in bnspec("identify", "leaves:Thing", code=3)
+
+
+def test_a_report_exits_as_its_check_did(bnspec, tmp_path):
+    kept = tmp_path / "result.json"
+    cell = {"passed": 1, "failed": 0, "known": 0, "skipped": 0, "worst": None}
+    suite = {"table": {"numpy": {"running": cell}}, "absent": {}, "skips": {}, "trials": []}
+    for summary, code in (({"passed": 1, "failed": 0}, 0), ({"passed": 1, "failed": 1}, 1), ({"passed": 0}, 4)):
+        whole = json.dumps({**suite, "summary": {"failed": 0, "known": 0, "skipped": 2, **summary}})
+        kept.write_text(whole)
+        assert "2 skipped" in bnspec("report", "result.json", code=code)
+    wrong = (
+        "{}",
+        "[]",
+        "3",
+        "[" * 10_000,
+        whole[:-20],
+        '{"table": []}',
+        '{"verdict": "fine"}',
+        json.dumps(suite),
+        "\xff",
+    )
+    for text in wrong:
+        kept.write_bytes(text.encode("latin-1"))
+        assert "must be a whole result" in bnspec("report", "result.json", "--junit", "junit.xml", code=2)
+    assert not (tmp_path / "junit.xml").exists()
+
+
+def test_nothing_that_is_observable_names_no_convention(bnspec, tmp_path):
+    text = Path(template.__file__).read_text(encoding="utf-8")
+    (tmp_path / "mute.py").write_text(text.replace("    def load", "    load = None\n\n    def loads"))
+    out = bnspec("identify", "mute:MyBatchNorm", "--json", "seen.json", code=4)
+    assert "follows no convention that can be told" in out
+    assert "KERAS" not in out
+    assert json.loads((tmp_path / "seen.json").read_text())["nearest"] == []
+    bnspec("check", "mute:MyBatchNorm", "--convention", "auto", code=4)
+    bnspec("compare", "mute:MyBatchNorm", "mute:MyBatchNorm", code=4)
 
 
 def test_a_convention_is_identified(bnspec, broken, tmp_path):
@@ -159,5 +195,3 @@ def test_the_help_and_the_rest(bnspec, tmp_path):
     assert "Example:" in bnspec("check", "--help")
     assert bnspec("--version").startswith("bnspec ")
     assert "numpy" in bnspec("backends")
-    (tmp_path / "result.json").write_text("{}")
-    assert "must be a result of bnspec" in bnspec("report", "result.json", code=2)

@@ -18,8 +18,9 @@ __all__ = ["app"]
 
 _CODES = """
 Exit codes: 0 where all is well; 1 where a law is broken, where an entry of the known failures is stale, where two
-implementations differ, or where a file cannot be converted; 2 for a wrong option; 3 where an implementation cannot be
-loaded; 4 where nothing was proven, because everything was skipped.
+implementations differ, or where a file cannot be converted; 2 for a wrong option, or a file that is not what it must
+be; 3 where an implementation cannot be loaded; 4 where nothing was proven, because everything was skipped or nothing
+could be observed. report exits as the check did whose result it draws.
 """
 
 app = typer.Typer(

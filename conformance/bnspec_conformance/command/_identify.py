@@ -11,7 +11,7 @@ from bnspec_conformance.check import Isolation, Request, Unloadable, check, iden
 from bnspec_conformance.identify import Identification, Observation
 from bnspec_conformance.report import results
 
-from ._common import BROKEN, UNLOADABLE, UNPROVEN, Implementation, clear, console, fail, look_here
+from ._common import BROKEN, UNLOADABLE, UNPROVEN, Implementation, clear, console, fail, look_here, seen_of
 
 __all__ = ["compare", "identify"]
 
@@ -43,13 +43,17 @@ def identify(
         for each in found.findings:
             table.add_row(each.topic, each.where, each.value, each.evidence)
         console.print(table, soft_wrap=False)
-    differences = found.nearest[0].differences
-    console.print(f"{implementation} follows {' or '.join(found.names)}" + (", except:" if differences else ""))
-    for one in differences:
-        seen = " or ".join(map(str, one.seen)) or "nothing that has a name"
-        console.print(f"  {one.field}: {seen}, where {found.names[0]} has {one.named}")
+    if found.nearest:
+        differences = found.nearest[0].differences
+        console.print(f"{implementation} follows {' or '.join(found.names)}" + (", except:" if differences else ""))
+        for one in differences:
+            seen = " or ".join(map(str, one.seen)) or "nothing that has a name"
+            console.print(f"  {one.field}: {seen}, where {found.names[0]} has {one.named}")
+    else:
+        console.print(f"{implementation} follows no convention that can be told: no field has a value")
     for field in found.unexplained:
         console.print(f"  {field.name}: {field.evidence}; no convention has that")
+    seen_of(implementation, found)
 
 
 def _value(field: Observation) -> str:
@@ -76,7 +80,7 @@ def compare(
             seen = [identified(path, isolation, timeout=timeout, findings=False) for path in paths]
             ran = [
                 check(
-                    Request(path, found.convention, "naive"),
+                    Request(path, seen_of(path, found), "naive"),
                     isolation,
                     select=select or (),
                     timeout=timeout,
