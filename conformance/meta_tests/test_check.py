@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -10,10 +11,13 @@ import pytest
 
 from bnspec.conventions import KERAS, TORCH
 from bnspec_conformance.check import Isolation, Request, Unloadable, check, read_known
+from bnspec_conformance.check._attempt import case_of
+from bnspec_conformance.check._explain import _begins
 from bnspec_conformance.check._run import _DRAWN, selected
 from bnspec_conformance.check._snippet import prepared
 from bnspec_conformance.check._trace import Traced
 from bnspec_conformance.laws import LAWS
+from bnspec_conformance.mutants import Sound
 from bnspec_conformance.report.explained import render
 from bnspec_conformance.report.junit import write_junit
 
@@ -114,6 +118,25 @@ class Once(Sound):
     def __call__(self, x, training):
         Once.tried += 1
         return super().__call__(x, training) + (Once.tried == 1)
+
+
+class Flaky(Sound):
+    made = 0
+
+    def __init__(self, config):
+        super().__init__(config)
+        Flaky.made += 1
+        self.wrong = Flaky.made % 2
+
+    def __call__(self, x, training):
+        return super().__call__(x, training) + self.wrong
+
+
+class Noisy(Sound):
+    random = np.random.default_rng(4)
+
+    def __call__(self, x, training):
+        return super().__call__(x, training) + Noisy.random.uniform(1, 2)
 
 
 class Mute(Exception):
@@ -348,13 +371,42 @@ def test_what_is_slow_or_flaky_or_has_no_text_is_reported_all_the_same(isolation
     found = checked(isolation, "Slow", *select)
     assert "times the bound" in found["explanations"][0]["message"]
     found = checked(isolation, "Once", *select)
-    assert "Tried again, alone, it passes" in found["explanations"][0]["message"]
+    assert "tried 5 times more, alone, it fails 0 times" in found["explanations"][0]["message"]
     assert found["alike"] == []
     found = checked(isolation, "Unspeakable", *select)
     assert "Mute: (its text cannot be read)" in found["explanations"][0]["message"]
     found = checked(isolation, "Control", *select)
     write_junit(found, tmp_path / "junit.xml")
     assert "red" in (tmp_path / "junit.xml").read_text()
+
+
+def test_what_fails_now_and_then_is_not_explained(isolation):
+    (explanation,) = checked(isolation, "Flaky", "normalization.evaluation")["explanations"]
+    assert re.search(r"That does not repeat: tried 5 times more, alone, it fails [23] times\.$", explanation["message"])
+    assert not any(explanation[name] for name in ("reproduced", "begins", "snippet", "smaller", "multiple"))
+    # It always fails, each time with another number.
+    (explanation,) = checked(isolation, "Noisy", "normalization.evaluation")["explanations"]
+    assert explanation["reproduced"]
+    assert explanation["snippet"]
+
+
+@pytest.mark.parametrize("often", [1, 2])
+def test_where_a_failure_begins_is_said_if_it_always_begins_there(often):
+    class Far(Sound):
+        made = 0
+
+        def __init__(self, config):
+            super().__init__(config)
+            Far.made += 1
+            self.wrong = Far.made % often
+
+        def __call__(self, x, training):
+            far = (abs(x.mean(0)) > 30 * x.std(0)).any()
+            return super().__call__(x, training) + (far or self.wrong)
+
+    law, case = case_of("normalization.evaluation", "mean-1e4")
+    told = [_begins(Far, Sound, law, case, "naive") for _ in range(8)]
+    assert {"100 standard deviations" in text for text in told} == ({True} if often == 1 else {False})
 
 
 def test_drawn_cases_that_are_all_skipped_prove_nothing(isolation):
