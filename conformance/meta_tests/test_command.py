@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from bnspec import State, convert
@@ -166,7 +167,8 @@ def test_batch_norms_in_a_file_are_converted(bnspec, tmp_path):
     arrays = {f"net.bn.{name}": np.asarray(value, np.float32) for name, value in one.items()}
     arrays["net.bn.num_batches_tracked"] = np.asarray(3)
     arrays["net.fc.weight"] = np.ones((2, 2), np.float32)
-    save_file(arrays, tmp_path / "in.safetensors")
+    metadata = {"format": "pt", "trained on": "näheres unbekannt"}
+    save_file(arrays, tmp_path / "in.safetensors", metadata=metadata)
     given = ("convert", "in.safetensors", "out.safetensors", "--source", "torch", "--target", "keras")
     assert "1 batch norms, from TORCH to KERAS" in bnspec(*given)
     found = load_file(tmp_path / "out.safetensors")
@@ -174,6 +176,9 @@ def test_batch_norms_in_a_file_are_converted(bnspec, tmp_path):
         f"net.bn.{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance", "num_batches")
     }
     np.testing.assert_array_equal(found["net.bn.moving_variance"], arrays["net.bn.running_var"])
+    np.testing.assert_array_equal(found["net.fc.weight"], arrays["net.fc.weight"])
+    with safe_open(tmp_path / "out.safetensors", framework="numpy") as opened:
+        assert opened.metadata() == metadata
     bnspec(*given, "--keep", "statistics", "--count", "8")
     found = load_file(tmp_path / "out.safetensors")
     state = State(*(arrays[f"net.bn.{name}"] for name in ("running_mean", "running_var", "num_batches_tracked")))
@@ -181,6 +186,11 @@ def test_batch_norms_in_a_file_are_converted(bnspec, tmp_path):
     np.testing.assert_array_equal(found["net.bn.moving_variance"], expected.moving_variance)
     assert (found["net.bn.moving_variance"] != arrays["net.bn.running_var"]).all()
     assert bnspec(*given, "--keep", "statistics", code=1) == ""  # the message is on stderr
+    del arrays["net.bn.num_batches_tracked"]
+    save_file(arrays, tmp_path / "in.safetensors")
+    bnspec(*given)
+    with safe_open(tmp_path / "out.safetensors", framework="numpy") as opened:
+        assert opened.metadata() is None
     save_file({"a": np.ones(2)}, tmp_path / "in.safetensors")
     bnspec(*given, code=1)
     (tmp_path / "in.safetensors").write_bytes(b"something else")
