@@ -45,6 +45,7 @@ CAPABILITIES = {
     "momentum=None": "the cumulative average",
     "center=False": "no beta",
     "scale=False": "no gamma",
+    "any gamma": "gamma of any sign and size; without it, gamma larger than epsilon",
     "refusal": "refusing one element per channel in training, where the convention does; checked is then its output",
     "gradients": "Layer.gradients",
     "hessian_vector_product": "Layer.hessian_vector_product",
@@ -165,7 +166,8 @@ class Adapter(Protocol):
 
     An attribute ``gaps`` is optional: it maps capabilities (see `CAPABILITIES`) to the reason why they are
     missing. An attribute ``offers`` is optional: it names parts of the configuration that the adapter has,
-    ``"ghosts"`` and ``"renorm"``. Four functions are optional: ``moments(x, axes, keepdims)``,
+    ``"ghosts"`` and ``"renorm"``; optional methods need no such name. No law asks for replicas or for a
+    log-determinant yet. Four functions are optional: ``moments(x, axes, keepdims)``,
     ``weighted_moments(x, axes, frequency_weights, keepdims)``,
     ``batch_normalization(x, mean, variance, offset, scale, variance_epsilon)``, and ``default(shape, dtype)``. The last
     returns a Layer as the library builds it when it is told no more than the shape and the dtype of the input: axis,

@@ -5,11 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bnspec.conventions import KERAS, TORCH
+from bnspec_conformance.adapter import CAPABILITIES, gaps_of
 from bnspec_conformance.check import Isolation, Request, Unloadable, check, read_known
 from bnspec_conformance.check._attempt import case_of
 from bnspec_conformance.check._explain import _begins
@@ -152,6 +154,17 @@ class Unspeakable(Sound):
 class Control(Sound):
     def __call__(self, x, training):
         raise OSError("\\x1b[31mred\\x00")
+
+
+class Positive(Sound):
+    def load(self, gamma, *others):
+        if gamma is not None and (gamma <= self.epsilon).any():
+            raise ValueError("gamma must be larger than epsilon")
+        super().load(gamma, *others)
+
+
+class DeclaredPositive(Positive):
+    gaps = {"any gamma": "softplus"}
 
 
 class WritesItsInput(Sound):
@@ -407,6 +420,25 @@ def test_where_a_failure_begins_is_said_if_it_always_begins_there(often):
     law, case = case_of("normalization.evaluation", "mean-1e4")
     told = [_begins(Far, Sound, law, case, "naive") for _ in range(8)]
     assert {"100 standard deviations" in text for text in told} == ({True} if often == 1 else {False})
+
+
+def test_scales_that_an_adapter_cannot_have_are_skipped_and_counted(isolation):
+    found = checked(isolation, "DeclaredPositive")
+    assert found["verdict"] == "conforms"
+    assert found["skips"]["strangers:DeclaredPositive"]["any gamma: softplus"] > 50
+    assert "any gamma: softplus" in render(found)
+    assert found["summary"]["passed"] > 20
+    found = checked(isolation, "Positive", "normalization.evaluation", explained=1)
+    assert found["verdict"] == "broken"
+    assert "gamma must be larger than epsilon" in found["explanations"][0]["message"]
+
+
+def test_what_no_law_asks_for_is_no_capability():
+    page = (Path(__file__).parents[2] / "docs/check.md").read_text()
+    assert "`sync` or `log_det`" in page
+    assert not {"sync", "log_det"} & CAPABILITIES.keys()
+    with pytest.raises(ValueError, match="gaps must name capabilities"):
+        gaps_of(type("Early", (Sound,), {"gaps": {"sync": "no"}}))
 
 
 def test_drawn_cases_that_are_all_skipped_prove_nothing(isolation):
