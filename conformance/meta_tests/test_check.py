@@ -12,12 +12,13 @@ import pytest
 
 from bnspec.conventions import KERAS, TORCH
 from bnspec_conformance.adapter import CAPABILITIES, gaps_of
-from bnspec_conformance.check import Isolation, Request, Unloadable, check, read_known
+from bnspec_conformance.check import Isolation, Request, Unloadable, check, distances, read_known
 from bnspec_conformance.check._attempt import case_of
 from bnspec_conformance.check._explain import _begins
 from bnspec_conformance.check._run import _DRAWN, selected
 from bnspec_conformance.check._snippet import prepared
 from bnspec_conformance.check._trace import Traced
+from bnspec_conformance.identify import compared_cases
 from bnspec_conformance.laws import LAWS
 from bnspec_conformance.mutants import Sound
 from bnspec_conformance.report.explained import render
@@ -431,6 +432,46 @@ def test_scales_that_an_adapter_cannot_have_are_skipped_and_counted(isolation):
     found = checked(isolation, "Positive", "normalization.evaluation", explained=1)
     assert found["verdict"] == "broken"
     assert "gamma must be larger than epsilon" in found["explanations"][0]["message"]
+
+
+def test_two_implementations_are_as_far_apart_as_their_bounds_or_further(isolation):
+    def verdicts(one, other):
+        apart = distances(one, other, isolation)
+        assert len({each.case for each in apart}) == len(apart) > 15
+        return apart, {each.verdict for each in apart if each.verdict != "not compared"}
+
+    torch = Request("bnspec_conformance.peers.torch:TORCH", TORCH, "naive")
+    same, seen = verdicts(request("Good", TORCH), request("Good", TORCH))
+    assert seen == {"agree"}
+    assert {each.roundoffs for each in same} == {0.0}
+    apart, seen = verdicts(request("Good", TORCH), torch)
+    assert seen == {"agree"}
+    assert max(each.roundoffs for each in apart) > 0
+    assert max(max(each.output, each.moving_mean, each.moving_variance) for each in apart) <= 1
+    assert any("the layer has its feature axis at 1" in each.reason for each in apart)
+    # Keras divides by N where torch divides by N - 1, and nothing else is different.
+    apart, seen = verdicts(request("Good", KERAS), torch)
+    assert seen == {"differ"}
+    for each in apart:
+        if each.verdict == "differ":
+            assert each.moving_variance > 10
+            assert each.moving_mean <= 1
+    assert verdicts(request("Nothing"), request("Good"))[1] == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("Raises", "RuntimeError: no state today"), ("Shapes", ""), ("Nans", ""), ("Dies", "exit code 7")],
+)
+def test_no_answer_and_one_that_is_no_number_differ(isolation, monkeypatch, name, reason):
+    few = compared_cases()[:2]
+    monkeypatch.setattr("bnspec_conformance.check._outputs.compared_cases", lambda: few)
+    apart = distances(request(name, TORCH), request("Good", TORCH), isolation)
+    assert {each.verdict for each in apart} == {"differ"}
+    assert all(reason in each.reason for each in apart)
+    assert reason or {each.output for each in apart} == {float("inf")}
+    apart = distances(request(name, TORCH), request(name, TORCH), isolation)
+    assert {each.verdict for each in apart} == ({"not compared"} if reason else {"agree"})
 
 
 def test_what_no_law_asks_for_is_no_capability():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -156,10 +157,22 @@ def test_two_implementations_are_compared(bnspec, broken, tmp_path):
     (tmp_path / "other.py").write_text(text.replace("x.var(axes)", "x.var(axes, ddof=1)"))
     out = bnspec("compare", "one:MyBatchNorm", "other:MyBatchNorm", "--select", "running", code=1)
     assert "normalizing_variance" in out
+    assert len(re.findall(r"^ float32, .* differ *$", out, re.MULTILINE)) == 4
+    assert re.search(r"not compared +\d+  one:MyBatchNorm: float16: not built yet", out)
     out = bnspec("compare", "one:MyBatchNorm", broken, "--select", "running", "--json", "both.json", code=1)
     assert "The same convention" in out
-    assert len(json.loads((tmp_path / "both.json").read_text())["laws"]) == 2
-    assert "The same outcomes" in bnspec("compare", "one:MyBatchNorm", "one:MyBatchNorm", "--select", "running")
+    kept = json.loads((tmp_path / "both.json").read_text())
+    assert len(kept["laws"]) == 2
+    # Far from 0 alone, one pass has other numbers.
+    assert {each["case"].split(",")[0] for each in kept["outputs"] if each["verdict"] == "differ"} == {"far from 0"}
+    assert {each["case"].split(",")[0] for each in kept["outputs"] if each["verdict"] == "agree"} == {"float32"}
+    out = bnspec("compare", "one:MyBatchNorm", "one:MyBatchNorm", "--select", "running")
+    assert "The same outcomes" in out
+    assert len(re.findall(" agree *$", out, re.MULTILINE)) == 6
+    assert not re.search(" differ *$", out, re.MULTILINE)
+    (tmp_path / "rare.py").write_text(text.replace('"float64",', '"float32", "rank 1", "rank 2", "rank 3", "rank 4",'))
+    out = bnspec("compare", "rare:MyBatchNorm", "rare:MyBatchNorm", "--select", "axes", code=4)
+    assert "No case that both can be asked" in out
 
 
 def test_batch_norms_in_a_file_are_converted(bnspec, tmp_path):

@@ -9,8 +9,9 @@ import typer
 
 from ._backends import backends
 from ._check import check
+from ._compare import compare
 from ._convert import convert
-from ._identify import compare, identify
+from ._identify import identify
 from ._init import init
 from ._report import report
 

@@ -21,6 +21,7 @@ __all__ = [
     "UNPROVEN",
     "VERDICTS",
     "Implementation",
+    "Timeout",
     "clear",
     "console",
     "convention_of",
@@ -33,6 +34,7 @@ __all__ = [
 BROKEN, UNLOADABLE, UNPROVEN = 1, 3, 4
 VERDICTS = {"conforms": 0, "broken": BROKEN, "unproven": UNPROVEN}
 
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that a case may take.")]
 Implementation = Annotated[str, typer.Argument(metavar="MODULE:ATTR", help="The adapter of the implementation.")]
 
 console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
