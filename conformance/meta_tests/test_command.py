@@ -170,6 +170,9 @@ def test_two_implementations_are_compared(bnspec, broken, tmp_path):
     assert "The same outcomes" in out
     assert len(re.findall(" agree *$", out, re.MULTILINE)) == 6
     assert not re.search(" differ *$", out, re.MULTILINE)
+    (tmp_path / "flat.py").write_text(text.replace('"float64",', '"float64", "rank 4",'))
+    out = bnspec("compare", "one:MyBatchNorm", "flat:MyBatchNorm", "--select", "running")
+    assert re.search(r"tried on one alone: \d+", out)
     (tmp_path / "rare.py").write_text(text.replace('"float64",', '"float32", "rank 1", "rank 2", "rank 3", "rank 4",'))
     out = bnspec("compare", "rare:MyBatchNorm", "rare:MyBatchNorm", "--select", "axes", code=4)
     assert "No case that both can be asked" in out
