@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from bnspec_conformance.report.document import keep, kept, put
+from bnspec_conformance.report.document import keep, kept, rewrite
 
 from .document import SECTION, made
 from .known import known
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if options.render:
-        _write(kept(_RESULTS))
+        rewrite(_DOCUMENT, SECTION, made(kept(_RESULTS)))
         return 0
     unknown = set(options.names) - PLACES.keys()
     if unknown:
@@ -117,14 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(f"seed {options.seed}, {time.perf_counter() - begin:.0f} s: {len(wrong)} out of place")
     if options.keep:
         keep(_RESULTS, result)
-        _write(result)
+        rewrite(_DOCUMENT, SECTION, made(result))
     return 1 if wrong else 0
-
-
-def _write(result: Mapping[str, Any]) -> None:
-    """Put the section into the document."""
-    text = _DOCUMENT.read_text(encoding="utf-8")
-    _DOCUMENT.write_text(put(text, SECTION, made(result)), encoding="utf-8")
 
 
 if __name__ == "__main__":

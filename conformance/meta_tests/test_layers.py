@@ -27,6 +27,7 @@ OWN = {
 }
 # What a peer's file may import, when it builds a layer: its library, and what that is written in.
 OWN_OF_PEERS = {
+    "_keras": set(),
     "__init__": set(),
     "_named": set(),
     "_jax": {"jax"},

@@ -114,6 +114,7 @@ class Case:
                 ("momentum=None", self.take is None),
                 ("center=False", not self.center),
                 ("scale=False", not self.scale),
+                ("any gamma", self.gamma is not None and bool((self.gamma <= self.epsilon).any())),
                 ("weighted", bool(self.weighted)),
                 ("ghosts", self.ghosts is not None),
                 ("renorm", self.renorm is not None),
