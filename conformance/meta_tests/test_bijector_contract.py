@@ -85,7 +85,7 @@ def check_mode(backend, mode):
         for bijector in bijectors:
             y, log_det = bijector.forward_and_log_det(x)
             found += [y, log_det, *bijector.inverse_and_log_det(y), bijector.forward_log_det_jacobian(x, event_ndims=2)]
-        (y, other), log_det = joint.forward_and_log_det([x, x], event_ndims=[1, 2])
+        (y, other), log_det = joint.forward_and_log_det([x[..., 0], x], event_ndims=[1, 2])
         return (*found, y, other, log_det)
 
     x = of(backend, POSITIVE)
