@@ -12,6 +12,7 @@ from bnspec.bijectors import (
     Identity,
     Inline,
     Invert,
+    JointMap,
     Permute,
     Reshape,
     Scale,
@@ -77,17 +78,19 @@ def test_every_mode_is_eager(mode):
 
 def check_mode(backend, mode):
     bijectors = [make() for make in ONES.values()]
+    joint = JointMap([Exp(), ScaleMatvecDiag([-2.0, 0.5, 4.0])])
 
     def everything(x):
         found = []
         for bijector in bijectors:
             y, log_det = bijector.forward_and_log_det(x)
             found += [y, log_det, *bijector.inverse_and_log_det(y), bijector.forward_log_det_jacobian(x, event_ndims=2)]
-        return tuple(found)
+        (y, other), log_det = joint.forward_and_log_det([x[..., 0], x], event_ndims=[1, 2])
+        return (*found, y, other, log_det)
 
     x = of(backend, POSITIVE)
     eager, compiled = receive(backend, everything(x)), mode(everything)(x)
-    assert len(compiled) == 5 * len(ONES)
+    assert len(compiled) == 5 * len(ONES) + 3
     for seen, expected in zip(compiled, eager, strict=True):
         near(backend, seen, expected, size=16.0 + np.abs(expected))
 

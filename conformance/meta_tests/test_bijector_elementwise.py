@@ -4,6 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
+import bnspec
 from bnspec.bijectors import AbsoluteValue, Chain, Exp, Invert, Log, Reciprocal, Scale, Sigmoid, Softplus, Tanh
 from bnspec.variables import Variable
 from bnspec_conformance.definition import receive
@@ -292,3 +293,29 @@ def test_ends_have_gradients(backend):
     shares = np.asarray(exact(sigmoid, [0.0, 2.0]))
     near(backend, gradient(backend, lambda at: Sigmoid(at, high).forward(x), low), [np.sum(1.0 - shares)])
     near(backend, gradient(backend, lambda at: Sigmoid(low, at).forward(x), high), [np.sum(shares)])
+
+
+def test_values_that_are_allowed_pass_the_checks(backend):
+    x, unit = of(backend, [0.5, 2.0]), of(backend, [0.25, 0.75])
+    for make in (Exp, Log, Reciprocal, AbsoluteValue, Softplus, lambda **k: Softplus(0.5, -1.0, **k)):
+        same(backend, make(validate_args=True).forward(x), receive(backend, make().forward(x)))
+        found, expected = receive(backend, make(validate_args=True).inverse(x)), receive(backend, make().inverse(x))
+        np.testing.assert_array_equal(found, expected)
+    for make in (Tanh, Sigmoid):
+        same(backend, make(validate_args=True).inverse(unit), receive(backend, make().inverse(unit)))
+        same(backend, make(validate_args=True).forward(x), receive(backend, make().forward(x)))
+    same(backend, Exp(validate_args=True).forward(-x), receive(backend, Exp().forward(-x)))
+
+
+def test_arguments_can_be_read():
+    assert (Sigmoid(1.0, 2.0).low, Sigmoid(1.0, 2.0).high, Sigmoid().low) == (1.0, 2.0, None)
+    assert (Softplus(0.5, low=2.0).hinge_softness, Softplus(0.5, low=2.0).low) == (0.5, 2.0)
+
+
+def test_the_bound_refuses_a_coarse_tail():
+    x = np.asarray([-9.5], np.float32)
+    coarse = np.exp(x)  # off by exp(-9.5), which is 1,250 roundoffs
+    expected = exact(sigmoid, x)
+    near(bnspec.backend("numpy"), Sigmoid().forward(x), expected)
+    with pytest.raises(AssertionError):
+        near(bnspec.backend("numpy"), coarse, expected)

@@ -425,3 +425,26 @@ def test_a_log_det_of_one_direction_serves_both(backend):
 
     same(backend, Half().forward_log_det_jacobian(of(backend, X)), [-3.5, -3.5])
     same(backend, Invert(Tanh()).inverse(of(backend, [0.0])), [0.0])
+
+
+def test_a_subclass_may_take_any_condition_and_have_one_direction(backend):
+    class Any(Bijector):
+        def __init__(self):
+            super().__init__(forward_min_event_ndims=0)
+
+        def _forward_and_log_det(self, x, **given):
+            return x + len(given), None
+
+    assert Any().condition_names is None
+    same(backend, Chain([Any(), Scale(2.0)]).forward(of(backend, [1.0]), what=1, ever=2), [4.0])
+    with pytest.raises(NotImplementedError, match="any must have an inverse direction"):
+        Any().inverse(of(backend, [1.0]))
+
+
+def test_functions_that_do_not_say_what_they_take_have_no_conditions():
+    assert Inline(max).condition_names == frozenset()
+
+
+def test_parts_can_be_read():
+    assert [part.name for part in Blockwise([Exp(), Log()]).bijectors] == ["exp", "log"]
+    assert {key: part.name for key, part in JointMap({"a": Exp()}).bijectors.items()} == {"a": "exp"}
