@@ -213,8 +213,10 @@ NORMAL, VECTORS = Normal(X32, 1.0), MultivariateNormalDiag(X32)
         (
             lambda: NORMAL.log_prob([1.0, 2.0, 3.0]),
             ValueError,
-            (r"value must be broadcastable to the batch and the event\. Got shape=\(3,\), batch_shape=\(2,\), "
-            r"event_shape=\(\)\."),
+            (
+                r"value must be broadcastable to the batch and the event\. Got shape=\(3,\), batch_shape=\(2,\), "
+                r"event_shape=\(\)\."
+            ),
         ),
         (lambda: VECTORS.log_prob([1.0, 2.0, 3.0]), ValueError, r"Got shape=\(3,\), batch_shape=\(\), event_shape="),
         (
