@@ -50,7 +50,7 @@ class Torch(Backend):
         return isinstance(array, torch.Tensor) and array.device.type == (self.at or "cpu")
 
     def has_values(self, array: Any) -> bool:
-        return not torch.compiler.is_compiling()
+        return not torch.compiler.is_compiling() and self.is_concrete(array)
 
     def variants(self) -> Mapping[str, str]:
         return {"cuda": "" if torch.cuda.is_available() else "torch.cuda.is_available() is False"}

@@ -101,16 +101,17 @@ def broadcast_shapes(*shapes: Sequence[int | None]) -> tuple[int | None, ...]:
     ValueError
         If two sizes differ and neither is 1.
     """
-    rank = max((len(shape) for shape in shapes), default=0)
-    aligned = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
-    result: list[int | None] = []
-    for several in zip(*aligned, strict=True):
-        sizes = {size for size in several if size not in (1, None)}
-        if len(sizes) > 1:
-            raise ValueError(
-                message("shapes must be broadcastable: sizes equal, or 1", shapes=[tuple(shape) for shape in shapes])
-            )
-        result.append(sizes.pop() if sizes else None if None in several else 1)
+    rank = max([0] + [len(shape) for shape in shapes])
+    result: list[int | None] = [1] * rank
+    for shape in shapes:
+        for axis, size in enumerate(shape, start=rank - len(shape)):
+            known = result[axis]
+            if known is not None and size is not None and known != size and 1 not in (known, size):
+                raise ValueError(
+                    message("shapes must be broadcastable: sizes equal, or 1", shapes=[tuple(each) for each in shapes])
+                )
+            if known == 1 or (known is None and size != 1 and size is not None):
+                result[axis] = size
     return tuple(result)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import broadcast_shapes, common_namespace, device_of, fits, shape_of
+from bnspec.arrays import broadcast_shapes, common_namespace, device_of, fits, shape_of, sizes_of
 from bnspec.bijectors._contract import applied
 from bnspec.bijectors._parts import require_bijectors
 from bnspec.distributions._base import Distribution
@@ -206,6 +206,9 @@ class TransformedDistribution(Distribution):
         self._require(self._bijector.is_affine and vectors, "covariance")
         xp = common_namespace(like=like)
         covariance = self._distribution._covariance(like, of_base)
+        sizes = sizes_of(covariance)
+        # The rows come in front of the batch, which must then have the rank of the parameters'.
+        covariance = xp.reshape(covariance, ((1,) * (len(self.batch_shape) + 2 - len(sizes)) + sizes))
         for _ in range(2):  # the linear part of every row, and then of every column
             rank = len(shape_of(covariance))
             rows = xp.permute_dims(covariance, (rank - 2, *range(rank - 2), rank - 1))

@@ -99,7 +99,7 @@ class BatchNormalization(Saved):
 
     Inside a compiler or a transformation (``jax.jit``, ``tf.function``), variables cannot be changed: a training call
     there is refused where the library says that its arrays are traced, and :meth:`stateless_call` is the way.
-    PyTorch's ``torch.func`` does not say it.
+    ``torch.compile`` does not say it, and says in its own words that variables cannot be changed.
 
     References
     ----------

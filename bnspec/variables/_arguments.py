@@ -165,7 +165,11 @@ def parameter_shape(given: Any) -> tuple[int | None, ...]:
         ``()`` for what is neither numbers nor an array.
     """
     if _is_plain(given):
-        return tuple(np.asarray(given).shape)
+        sizes: list[int | None] = []
+        while isinstance(given, (list, tuple)):  # not NumPy, which torch's compiler would trace
+            sizes.append(len(given))
+            given = given[0] if given else 0.0
+        return tuple(sizes)
     value = given.value if isinstance(given, Variable) else given
     return shape_of(value) if _is_array(value) else ()
 

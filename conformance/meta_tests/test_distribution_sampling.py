@@ -181,8 +181,10 @@ def test_samples_follow_the_distribution(distribution, cdf):
         (
             lambda n: Independent(n, 2),
             ValueError,
-            r"reinterpreted_batch_ndims must be at most the rank of the batch\. Got reinterpreted_batch_ndims=2, "
-            r"batch_shape=\(2,\)\. Sample\(distribution, shape\)",
+            (
+                r"reinterpreted_batch_ndims must be at most the rank of the batch\. Got reinterpreted_batch_ndims=2, "
+                r"batch_shape=\(2,\)\. Sample\(distribution, shape\)"
+            ),
         ),
         (lambda n: Sample(n, 2).cdf(1.0), NotImplementedError, r"SampleNormal must have a formula for cdf"),
         (lambda n: Sample(n, 2).kl_divergence(n), NotImplementedError, r"kl_divergence from Sample to Normal"),
