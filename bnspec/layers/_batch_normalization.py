@@ -98,8 +98,8 @@ class BatchNormalization(Saved):
     A call that raises changes nothing.
 
     Inside a compiler or a transformation (``jax.jit``, ``tf.function``, ``torch.func``), variables cannot be changed: a
-    training call there is refused, and :meth:`stateless_call` is the way. ``torch.compile`` traces the change too: what it
-    compiles changes a built layer as an eager call does.
+    training call there is refused, and :meth:`stateless_call` is the way. ``torch.compile`` traces the change too: what
+    it compiles changes a built layer as an eager call does.
 
     References
     ----------
