@@ -49,6 +49,7 @@ CAPABILITIES = {
     "momentum=None": "the cumulative average",
     "center=False": "no beta",
     "scale=False": "no gamma",
+    "negative gamma": "a gamma of 0 or less",
     "refusal": "refusing one element per channel in training, where the convention does; checked is then its output",
     "gradients": "Layer.gradients",
     "hessian_vector_product": "Layer.hessian_vector_product",
@@ -60,6 +61,9 @@ CAPABILITIES = {
     "renorm": "Config.renorm: batch renormalization, with Layer.load_renorm and Layer.read_renorm",
     "adjusted": "Layer.adjusted: training with a scale and a bias between normalization and gamma",
     "adjusted_gradients": "Layer.adjusted_gradients",
+    "log_det": "Layer.log_det: the log-det of normalization as a flow has it",
+    "adjusted_log_det": "Layer.adjusted_log_det: the same in training with an adjustment",
+    "invert": "Layer.invert: back from the output by the running averages",
     "moments": "Adapter.moments",
     "weighted_moments": "Adapter.weighted_moments",
     "batch_normalization": "Adapter.batch_normalization",
@@ -78,6 +82,9 @@ _OPTIONAL_OF_LAYER = (
     "weighted_gradients",
     "adjusted",
     "adjusted_gradients",
+    "log_det",
+    "adjusted_log_det",
+    "invert",
     "freeze",
 )
 _OPTIONAL_OF_ADAPTER = ("moments", "weighted_moments", "batch_normalization", "default")
@@ -146,6 +153,13 @@ class Layer(Protocol):
     ``load_renorm(moving_stddev, renorm_mean, renorm_stddev)``, called after ``load``, and ``read_renorm()``.
     ``freeze()`` does what the library has for ``trainable = False``; calls in training follow. A layer may have
     ``weighted`` in spite of a gap: where an adapter is identified, it tells whether the library takes booleans.
+
+    The layer of a flow normalizes in one direction and has two or three more: ``log_det(x, training)`` returns
+    log |det| of what a call does to each sample, shape (N,), of the output's dtype. All axes but the first are the event,
+    so that positions of an image multiply; the statistics are those by which the call with the same arguments
+    normalizes, and count as given. In training it may move the averages as one training call does, or not at all.
+    ``adjusted_log_det(x, scale, bias)`` is the same for ``adjusted``. ``invert(y)`` returns what evaluation maps to y, by
+    the running averages as they are, whatever call came before, and moves nothing.
     """
 
     def load(
