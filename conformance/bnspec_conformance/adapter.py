@@ -154,12 +154,12 @@ class Layer(Protocol):
     ``freeze()`` does what the library has for ``trainable = False``; calls in training follow. A layer may have
     ``weighted`` in spite of a gap: where an adapter is identified, it tells whether the library takes booleans.
 
-    The layer of a flow normalizes in one direction and has two or three more: ``log_det(x, training)`` returns
-    log |det| of what a call does to each sample, shape (N,), of the output's dtype. All axes but the first are the event,
-    so that positions of an image multiply; the statistics are those by which the call with the same arguments
-    normalizes, and count as given. In training it may move the averages as one training call does, or not at all.
-    ``adjusted_log_det(x, scale, bias)`` is the same for ``adjusted``. ``invert(y)`` returns what evaluation maps to y, by
-    the running averages as they are, whatever call came before, and moves nothing.
+    Three methods are a flow's, whose call normalizes. ``log_det(x, training)`` returns log |det| of what a call does to
+    each sample, shape (N,), in the dtype of the output. All axes but the first are the event, so that the positions of
+    an image multiply. The statistics are those that normalize in the call with the same arguments, and count as given.
+    In training it may move the averages as one training call does, or not at all. ``adjusted_log_det(x, scale, bias)``
+    is that of ``adjusted``. ``invert(y)`` returns what evaluation maps to y: it takes the running averages as they are,
+    whatever was called before, and moves nothing.
     """
 
     def load(

@@ -320,7 +320,7 @@ def paired(a: Any, b: Any, xp: Any) -> Any:
 
 
 def over_samples(log_det: Any, x: Any, xp: Any) -> Any:
-    """Sum what broadcasts to x over all axes but the first; what is equal on an axis counts as often as that is long."""
+    """Sum what broadcasts to x over all axes but the first."""
     spread = xp.broadcast_to(log_det, sizes_of(x))
     return blocked_sum(to_rows(spread, tuple(range(1, x.ndim)), xp), xp)
 

@@ -107,6 +107,7 @@ def _bijector(case: Case, convention: Convention, grade: bounds.Grade) -> oracle
 def _averages(case: Case, convention: Convention, grade: bounds.Grade) -> bounds.Statistics:
     """Take the same with the errors that they may have."""
     after = trajectory(case, convention, grade)[len(case.training) - 1]
-    errors = [part.bound.reshape(-1) for part in (after.moving_mean, after.moving_variance)]
-    values = [flat(part.exact) for part in (after.moving_mean, after.moving_variance)]
-    return bounds.Statistics(*values, *errors, np.zeros_like(errors[0]))
+    mean, variance = after.moving_mean, after.moving_variance
+    mean_error, variance_error = mean.bound.reshape(-1), variance.bound.reshape(-1)
+    split = np.zeros_like(mean_error)
+    return bounds.Statistics(flat(mean.exact), flat(variance.exact), mean_error, variance_error, split)

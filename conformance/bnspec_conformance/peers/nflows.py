@@ -52,6 +52,14 @@ class NflowsLayer:
         """Return the buffers."""
         return received(self.layer.running_mean), received(self.layer.running_var)
 
+    def log_det(self, x: Array, training: bool) -> Array:
+        """Call in one of the modes, and keep the log-determinant alone."""
+        return received(self.layer.train(training)(sent(x))[1])
+
+    def invert(self, y: Array) -> Array:
+        """Go back in evaluation, the only mode that has the inverse."""
+        return received(self.layer.eval().inverse(sent(y))[0])
+
     def gradients(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
         """Go backward to x and beta; what gamma is made of is no gamma."""
         return differentiated(lambda x: self.layer.train(training)(x)[0], x, cotangent, {"beta": self.layer.bias})
@@ -67,6 +75,7 @@ class Nflows:
         "momentum=None": "momentum is a number",
         "center=False": "there is always a beta",
         "scale=False": "there is always a gamma",
+        "negative gamma": "gamma is larger than epsilon",
     }
 
     def __call__(self, config: Config) -> NflowsLayer:
