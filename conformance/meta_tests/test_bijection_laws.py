@@ -25,7 +25,7 @@ def test_there_are_five_laws_each_with_a_capability():
 @pytest.mark.parametrize("case", IMAGES, ids=lambda case: case.id)
 def test_wrong_multiples_of_an_image_are_no_right_ones(case):
     _, *event = case.shapes[-1]
-    sizes = {axis: size for axis, size in enumerate(event, 1)}
+    sizes = dict(enumerate(event, 1))
     positions = np.prod([size for axis, size in sizes.items() if axis not in case.axis])
     channels = np.prod([sizes[axis] for axis in case.axis])
     assert positions not in (1, channels)
