@@ -40,6 +40,7 @@ OWN_OF_PEERS = {
     "nflows": {"nflows", "torch"},
     "onnxruntime": {"onnx", "onnxruntime"},
     "tf_keras": {"tf_keras", "tensorflow"},
+    "tfp": {"tensorflow_probability", "tensorflow"},
     "torch": {"torch"},
 }
 
