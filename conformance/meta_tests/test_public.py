@@ -33,7 +33,8 @@ def modules():
 
 def test_all_is_exactly_the_public_names():
     public = {name for name in vars(bnspec) if not name.startswith("_") and not inspect.ismodule(vars(bnspec)[name])}
-    assert set(bnspec.__all__) == public | {"conventions", "layers"}
+    rooms = {"bijectors", "conventions", "distributions", "layers", "variables"}
+    assert set(bnspec.__all__) == public | rooms
 
 
 def test_the_version_is_that_of_the_metadata():
