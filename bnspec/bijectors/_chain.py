@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import common_namespace
+from bnspec.arrays import common_namespace, device_of
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._contract import applied
 from bnspec.bijectors._parts import accepted, common_like, joined_names, require_bijectors
@@ -24,7 +24,7 @@ class Chain(Bijector):
     bijectors : sequence of Bijector, optional
         The parts. Without any, the chain is the identity.
     validate_args : bool
-        Whether the parts check values; they do where they were told so themselves, too.
+        Whether the parts check values, those of parts included; they do where they were told so themselves, too.
     name : str, optional
         By default, ``"chain_of_f_of_g"``.
 
@@ -84,29 +84,31 @@ class Chain(Bijector):
             shape = part.inverse_event_shape(shape)
         return shape
 
-    def _forward_and_log_det(self, x: Any, **condition: Any) -> tuple[Any, Any]:
-        return self._through("forward", x, condition)
+    def _has(self, direction: str) -> bool:
+        return True
 
-    def _inverse_and_log_det(self, y: Any, **condition: Any) -> tuple[Any, Any]:
-        return self._through("inverse", y, condition)
-
-    def _through(self, direction: str, x: Any, condition: dict[str, Any]) -> tuple[Any, Any]:
-        """Run the parts, whose log-dets wait until they are asked for."""
+    def mapped(self, direction: str, x: Any, condition: dict[str, Any], *, validate: bool = False) -> tuple[Any, Any]:
+        """Run the parts, whose log-dets wait until they are asked for; see :meth:`Bijector.mapped`."""
         waiting = []
+        validate = validate or self.validate_args
+        xp = common_namespace(x=x)
         ndims = getattr(self, f"{direction}_min_event_ndims")
+        self._require_rank(x, ndims)
         for part in self._chained if direction == "inverse" else reversed(self._chained):
             own = accepted(part, condition)
             if direction == "inverse" and not part.is_injective:
                 raise NotImplementedError(
                     message("all parts of a chain must be injective for an inverse", "Take them apart.", part=part.name)
                 )
-            x, log_det = part.mapped_with_log_det(direction, x, ndims, own)
-            waiting.append(log_det)
+            if part.is_injective:
+                x, log_det = part.mapped_with_log_det(direction, x, ndims, own, validate=validate)
+                waiting.append(log_det)
+            else:  # there is no log-det to wait for
+                x, _ = part.mapped(direction, x, own, validate=validate)
             ndims = getattr(part, f"{direction}_event_ndims")(ndims)
-        xp = common_namespace(x=x)
 
         def total() -> Any:
-            found: Any = xp.zeros((), dtype=x.dtype)
+            found: Any = xp.zeros((), dtype=x.dtype, device=device_of(x))
             for log_det in waiting:
                 found = found + log_det()
             return found

@@ -162,8 +162,8 @@ def require_common_dtype(**arrays: Any) -> None:
 
 
 def is_concrete(array: Any) -> bool:
-    """Tell whether an array has values now, which can be looked at."""
-    found: bool = backend_of(array).is_concrete(array)
+    """Tell whether an array has values now, at which Python may look: inside a compiler it has none."""
+    found: bool = backend_of(array).has_values(array)
     return found
 
 
