@@ -11,7 +11,7 @@ from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._domain import require_all
 from bnspec.bijectors._reduction import summed
 from bnspec.errors import message
-from bnspec.variables import as_parameter, resolved
+from bnspec.variables import as_parameter, known_values, resolved
 
 __all__ = ["Identity", "Scale", "ScaleMatvecDiag", "Shift", "no_change"]
 
@@ -35,6 +35,16 @@ class Identity(Bijector):
             parameters={"validate_args": validate_args, "name": name},
             name=name,
         )
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether each element of the output is a multiple of one of the input, plus a constant: yes."""
+        return True
+
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether the map rises everywhere: yes."""
+        return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         return x, no_change(x)
@@ -75,6 +85,16 @@ class Shift(Bijector):
     def shift(self) -> Any:
         """What is added, as it was given."""
         return self._shift
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether each element of the output is a multiple of one of the input, plus a constant: yes."""
+        return True
+
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether the map rises everywhere: yes."""
+        return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         return x + resolved("shift", self._shift, x), no_change(x)
@@ -131,6 +151,21 @@ class Scale(Bijector):
     def log_scale(self) -> Any:
         """The logarithm of the factor, as it was given."""
         return self._log_scale
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether each element of the output is a multiple of one of the input, plus a constant: yes."""
+        return True
+
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether all factors are positive; False where all are negative, None where neither is known."""
+        if self._log_scale is not None:
+            return True
+        scale = known_values(self._scale)
+        if scale is None:
+            return None
+        return True if (scale > 0.0).all() else False if (scale < 0.0).all() else None
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         xp, scale, log_scale = self._factors(x)
@@ -192,6 +227,11 @@ class ScaleMatvecDiag(Bijector):
     def scale_diag(self) -> Any:
         """The diagonal, as it was given."""
         return self._diagonal
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether each element of the output is a multiple of one of the input, plus a constant: yes."""
+        return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         x, diagonal, log_det = self._prepared(x)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import accumulation_dtype, common_namespace, shape_of, sizes_of
-from bnspec.bijectors._contract import require_name
+from bnspec.arrays import common_namespace, shape_of, sizes_of
 from bnspec.bijectors._reduction import reduced
 from bnspec.bijectors._shapes import OTHER, Shapes, as_ndims
-from bnspec.errors import message, nearest
+from bnspec.errors import message
 from bnspec.registry import backend_of
-from bnspec.variables import as_input, is_concrete, scope
+from bnspec.variables import is_concrete, require_name, scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -230,25 +229,6 @@ class Bijector(Shapes):
     def _as_min_ndims(self, name: str, ndims: Any) -> Any:
         return as_ndims(name, ndims, 0)
 
-    def _inputs(self, name: str, given: Any) -> tuple[Any, Callable[[Any], Any]]:
-        """Turn an input into an array of the dtype of the computation; and what turns results back."""
-        x = as_input(name, given, self._like(), self.dtype)
-        xp = common_namespace(x=x)
-        wide = accumulation_dtype(xp, x)
-        if x.dtype == wide:
-            return x, lambda result: result
-        return xp.astype(x, wide), lambda result: _rounded(result, x.dtype, xp)
-
-    def _conditions(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Refuse conditions that nothing takes."""
-        names = self._condition_names
-        for key in () if names is None else given:
-            if key not in (names or ()):
-                raise TypeError(
-                    message(f"{self.name} must know its conditions", nearest(key, names or ()), condition=key)
-                )
-        return given
-
     def _called(self, direction: str, given: Any, name: Any, kwargs: dict[str, Any]) -> Any:
         require_name(name)
         x, back = self._inputs("x" if direction == "forward" else "y", given)
@@ -363,10 +343,3 @@ class Bijector(Shapes):
         spread = xp.broadcast_to(x, sizes_of(y)) if len(shape_of(y)) >= len(shape_of(x)) else x
         _, (slope,) = backend_of(x).value_and_grad(total)((spread,))
         return xp.log(xp.abs(slope))
-
-
-def _rounded(result: Any, dtype: Any, xp: Any) -> Any:
-    """Round one array, or a tuple of them."""
-    if isinstance(result, tuple):
-        return tuple(_rounded(part, dtype, xp) for part in result)
-    return xp.astype(result, dtype)

@@ -6,11 +6,12 @@ from itertools import accumulate
 from operator import index
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import common_namespace, device_of, shape_of, sizes_of
+from bnspec.arrays import broadcast_shapes, common_namespace, device_of, shape_of, sizes_of
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._integers import as_integers
-from bnspec.bijectors._parts import accepted, common_like, joined_names, require_bijectors
+from bnspec.bijectors._parts import accepted, joined_names, numbered, require_bijectors
 from bnspec.errors import message
+from bnspec.variables import common_like
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +90,7 @@ class Blockwise(Bijector):
             },
             name=name,
         )
-        _, self._dtype = common_like(parts)
+        _, self._dtype = common_like(numbered(parts))
 
     @property
     def bijectors(self) -> list[Bijector]:
@@ -101,11 +102,16 @@ class Blockwise(Bijector):
         """How many elements each of them maps."""
         return self._sizes["forward"]
 
+    @property
+    def is_affine(self) -> bool:
+        """Whether all parts are."""
+        return all(part.is_affine for part in self._blocks)
+
     def _own_condition_names(self) -> frozenset[str] | None:
         return joined_names(self._blocks)
 
     def _like(self) -> Any:
-        return common_like(self._blocks)[0]
+        return common_like(numbered(self._blocks))[0]
 
     def _has(self, direction: str) -> bool:
         return True
@@ -115,6 +121,9 @@ class Blockwise(Bijector):
 
     def _inverse_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return self._joined_shape(shape, "inverse", "forward")
+
+    def _parameter_batch_shape(self, event_ndims: int) -> tuple[int | None, ...]:
+        return broadcast_shapes(*(part.parameter_batch_shape(event_ndims) for part in self._blocks))
 
     def _joined_shape(self, shape: tuple[Any, ...], before: str, after: str) -> tuple[Any, ...]:
         if isinstance(shape[-1], int) and shape[-1] != sum(self._sizes[before]):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import common_namespace, device_of
+from bnspec.arrays import broadcast_shapes, common_namespace, device_of
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._contract import applied
-from bnspec.bijectors._parts import accepted, common_like, joined_names, require_bijectors
+from bnspec.bijectors._parts import accepted, joined_names, numbered, require_bijectors
+from bnspec.bijectors._shapes import as_ndims
 from bnspec.errors import message
+from bnspec.variables import common_like
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +58,7 @@ class Chain(Bijector):
             parameters={"bijectors": parts, "validate_args": validate_args, "name": name},
             name=name or ("chain_of_" + "_of_".join(part.name for part in parts) if parts else "identity"),
         )
-        _, self._dtype = common_like(parts)
+        _, self._dtype = common_like(numbered(parts))
 
     @property
     def bijectors(self) -> list[Bijector]:
@@ -68,11 +70,22 @@ class Chain(Bijector):
         """Whether all parts are."""
         return all(part.is_injective for part in self._chained)
 
+    @property
+    def is_affine(self) -> bool:
+        """Whether all parts are."""
+        return all(part.is_affine for part in self._chained)
+
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether the number of parts that fall is even; None where that is not known of one."""
+        known = [part.is_increasing for part in self._chained]
+        return None if None in known else known.count(False) % 2 == 0
+
     def _own_condition_names(self) -> frozenset[str] | None:
         return joined_names(self._chained)
 
     def _like(self) -> Any:
-        return common_like(self._chained)[0]
+        return common_like(numbered(self._chained))[0]
 
     def _forward_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         for part in reversed(self._chained):
@@ -82,6 +95,13 @@ class Chain(Bijector):
     def _inverse_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         for part in self._chained:
             shape = part.inverse_event_shape(shape)
+        return shape
+
+    def _parameter_batch_shape(self, event_ndims: int) -> tuple[int | None, ...]:
+        shape: tuple[int | None, ...] = ()
+        for part in reversed(self._chained):
+            shape = broadcast_shapes(shape, part.parameter_batch_shape(event_ndims))
+            event_ndims = as_ndims("event_ndims", part.forward_event_ndims(event_ndims), 0)
         return shape
 
     def _has(self, direction: str) -> bool:

@@ -36,6 +36,11 @@ class Exp(_Elementwise):
         By default, ``"exp"``.
     """
 
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether the map rises everywhere: yes."""
+        return True
+
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         return common_namespace(x=x).exp(x), x
 
@@ -58,6 +63,11 @@ class Log(_Elementwise):
     name : str, optional
         By default, ``"log"``.
     """
+
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether the map rises everywhere: yes."""
+        return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         y = common_namespace(x=x).log(x)
@@ -107,6 +117,11 @@ class Tanh(_Elementwise):
     The log-det 2 (log 2 - |x| - log(1 + exp(-2 |x|))) keeps its digits where 1 - tanh(x)^2 is 0; that of the
     inverse is -log(1 - y) - log(1 + y).
     """
+
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether the map rises everywhere: yes."""
+        return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         xp = common_namespace(x=x)

@@ -55,6 +55,16 @@ class Invert(Bijector):
         """The bijector whose directions are exchanged."""
         return self._inverted
 
+    @property
+    def is_affine(self) -> bool:
+        """Whether the bijector is."""
+        return self._inverted.is_affine
+
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether the bijector is."""
+        return self._inverted.is_increasing
+
     def _own_condition_names(self) -> frozenset[str] | None:
         return self._inverted.condition_names
 
@@ -72,6 +82,9 @@ class Invert(Bijector):
 
     def _moved(self, direction: str, shape: Any) -> Any:
         return self._inverted._moved(OTHER[direction], shape)
+
+    def _parameter_batch_shape(self, event_ndims: int) -> tuple[int | None, ...]:
+        return self._inverted.parameter_batch_shape(self._inverted.inverse_event_ndims(event_ndims))
 
     def _moved_array(self, direction: str, shape: Any) -> Any:
         return self._inverted._moved_array(OTHER[direction], shape)

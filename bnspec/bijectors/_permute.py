@@ -66,6 +66,14 @@ class Permute(Bijector):
         """The axis, negative."""
         return self._axis
 
+    @property
+    def is_affine(self) -> bool:
+        """Whether each element of the output is a multiple of one of the input, plus a constant: yes."""
+        return True
+
+    def _parameter_batch_shape(self, event_ndims: int) -> tuple[int | None, ...]:
+        return ()
+
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         return self._taken(x, self._order)
 

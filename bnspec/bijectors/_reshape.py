@@ -69,6 +69,14 @@ class Reshape(Bijector):
             name=name,
         )
 
+    @property
+    def is_affine(self) -> bool:
+        """Whether each element of the output is a multiple of one of the input, plus a constant: yes."""
+        return True
+
+    def _parameter_batch_shape(self, event_ndims: int) -> tuple[int | None, ...]:
+        return ()
+
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         return self._laid_out(x, "forward", "inverse")
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnspec.arrays import common_namespace, device_of, dtype_name, shape_of
-from bnspec.bijectors._contract import Contract, require_name
+from bnspec.arrays import broadcast_shapes, common_namespace, device_of, dtype_name, shape_of
+from bnspec.bijectors._contract import Contract
 from bnspec.errors import message
-from bnspec.variables import default_like, from_numpy
+from bnspec.variables import default_like, from_numpy, parameter_shape, require_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +95,29 @@ class Shapes(Contract):
         """Return the rank of an event before ``forward``; see :meth:`forward_event_ndims`."""
         return self._risen("inverse", event_ndims)
 
+    def parameter_batch_shape(self, event_ndims: int | None = None) -> tuple[int | None, ...]:
+        """Return the shape of the batch that the parameters give to an output, whatever the batch of the input.
+
+        Parameters
+        ----------
+        event_ndims : int, optional
+            The rank of an event of the input; by default :attr:`forward_min_event_ndims`.
+
+        Returns
+        -------
+        tuple of int or None
+            What the batch of the input is broadcast with.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `event_ndims` is no integer or below the minimum, or parameters have shapes that do not fit.
+        """
+        minimum = self.forward_min_event_ndims
+        return self._parameter_batch_shape(
+            minimum if event_ndims is None else as_ndims("event_ndims", event_ndims, minimum)
+        )
+
     def forward_dtype(self, dtype: Any = None, name: str = "forward_dtype", **kwargs: Any) -> Any:
         """Return the dtype of the output of ``forward``, which is that of the input.
 
@@ -132,6 +155,11 @@ class Shapes(Contract):
     def _inverse_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         """Map the shape of an event back."""
         return shape
+
+    def _parameter_batch_shape(self, event_ndims: int) -> tuple[int | None, ...]:
+        """Find it for parameters that are broadcast with the input; others are to be treated by the subclass."""
+        shapes = [parameter_shape(value) for value in self._parameters.values()]
+        return broadcast_shapes(*(shape[: max(len(shape) - event_ndims, 0)] for shape in shapes))
 
     def _moved(self, direction: str, shape: Sequence[Any]) -> tuple[Any, ...]:
         sizes = tuple(shape)

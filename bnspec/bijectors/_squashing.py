@@ -71,6 +71,11 @@ class Sigmoid(Bijector):
         """The upper end, as it was given."""
         return self._high
 
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether the map rises everywhere: yes."""
+        return True
+
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         xp, low, high = self._ends(x)
         size = magnitude(x, xp)
@@ -142,6 +147,11 @@ class Softplus(Bijector):
     def low(self) -> Any:
         """The end of the half-line, as it was given."""
         return self._low
+
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether the map rises everywhere: yes."""
+        return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         xp, softness, low = self._values(x)
