@@ -20,6 +20,7 @@ from ._beyond import (
     normals,
     triangular_residual,
 )
+from ._coupling import uncoupled
 from ._densities import (
     normal,
     normal_diag_log_prob,
@@ -113,6 +114,7 @@ __all__ = [
     "transformed",
     "transformed_density",
     "triangular_residual",
+    "uncoupled",
     "weighted_statistics",
     "wide_average",
 ]
