@@ -15,13 +15,12 @@ from bnspec.arrays import (
     shape_of,
 )
 from bnspec.bijectors._activations import as_activation
-from bnspec.bijectors._contract import require_name
 from bnspec.bijectors._shapes import as_ndims
 from bnspec.errors import message
 from bnspec.layers._constraints import CONSTRAINTS
 from bnspec.layers._initializers import INITIALIZERS, reseeded
 from bnspec.layers._regularizers import REGULARIZERS
-from bnspec.variables import Module, Variable, copied, require_concrete, resolved, taken
+from bnspec.variables import Module, Variable, copied, require_concrete, require_name, resolved, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
