@@ -16,6 +16,7 @@ from ._parts import (
     Conditioner,
     Coupled,
     Elementwise,
+    Inlined,
     Inverted,
     Joint,
     Normalized,
@@ -50,6 +51,11 @@ def built(part: Part, make: Make, layers: list[BatchNormalization] | None = None
     """
     if isinstance(part, Elementwise):
         return getattr(bijectors, part.name)(**{name: make(value) for name, value in part.parameters.items()})
+    if isinstance(part, Inlined):
+        inner = built(part.part, make)
+        return bijectors.Inline(
+            lambda x: inner.forward(x), lambda y: inner.inverse(y), lambda x: inner.forward_log_det_jacobian(x)
+        )
     if isinstance(part, Inverted):
         return bijectors.Invert(built(part.part, make, layers))
     if isinstance(part, Chained):

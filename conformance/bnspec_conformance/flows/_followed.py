@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from ._parts import (
     Conditioner,
     Coupled,
     Elementwise,
+    Inlined,
     Inverted,
     Joint,
     Normalized,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Followed", "Way", "added", "exact_of", "followed", "given", "total"]
+__all__ = ["Followed", "Way", "added", "exact_of", "followed", "given", "moved", "total"]
 
 
 class Followed(NamedTuple):
@@ -66,12 +68,20 @@ class Way:
         The condition of the conditioners that take it.
     inputs : dict
         What came to the inverse of each batch normalization: filled on the way.
+    averages : dict
+        The running averages of those in which they are not as loaded: mean and variance, parameter-shaped.
     """
 
     grade: bounds.Grade
     arithmetic: Arithmetic
     context: Array | None = None
     inputs: dict[Normalized, Followed] = field(default_factory=dict)
+    averages: dict[Normalized, tuple[Followed, Followed]] = field(default_factory=dict)
+
+    def state(self, part: Normalized) -> tuple[Followed, Followed]:
+        """Return the running averages of a batch normalization."""
+        loaded = (given(part.moving_mean, self), given(part.moving_variance, self))
+        return self.averages.get(part, loaded)
 
 
 def given(values: Any, way: Way) -> Any:
@@ -139,6 +149,8 @@ def followed(part: Part, direction: str, x: Any, event_ndims: int, way: Way) -> 
     log_det : Followed
         Of the shape of the batch.
     """
+    if isinstance(part, Inlined):
+        return followed(part.part, direction, x, event_ndims, way)
     if isinstance(part, Inverted):
         return followed(part.part, "inverse" if direction == "forward" else "forward", x, event_ndims, way)
     if isinstance(part, Chained):
@@ -202,6 +214,15 @@ def _vector(values: Array | None) -> Any:
     return None if values is None else values.astype(np.float64).reshape(-1)
 
 
+def moments(x: Exact, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Compute mean and population variance as fractions."""
+    numbers = x.fractions()
+    count = int(np.prod([x.shape[axis] for axis in axes]))
+    mean = np.asarray(numbers.sum(axis=axes, keepdims=True) / Fraction(count), dtype=object)
+    variance = ((numbers - mean) ** 2).sum(axis=axes, keepdims=True) / Fraction(count)
+    return mean, np.asarray(variance, dtype=object)
+
+
 def statistics(part: Normalized, y: Followed, way: Way) -> bounds.Statistics:
     """Bound the statistics of a batch that brings errors e of its own.
 
@@ -211,8 +232,7 @@ def statistics(part: Normalized, y: Followed, way: Way) -> bounds.Statistics:
     rank = len(y.shape)
     axis = tuple(sorted(place % rank for place in part.axis))
     others = tuple(place for place in range(rank) if place not in axis)
-    exact = oracle.moments(y.exact, others)  # type: ignore[arg-type]  # what is exact is read too
-    mean, variance = (np.asarray(each.to_float()).reshape(-1) for each in (exact.mean, exact.variance))
+    mean, variance = (each.astype(np.float64).reshape(-1) for each in moments(y.exact, others))
     rows = to_rows(y.exact.to_float(), axis)
     errors = to_rows(np.broadcast_to(y.error, y.shape), axis)
     spread = np.sqrt((errors**2).mean(axis=0))
@@ -229,13 +249,16 @@ def statistics(part: Normalized, y: Followed, way: Way) -> bounds.Statistics:
 def _normalized(part: Normalized, direction: str, x: Followed, event_ndims: int, way: Way) -> tuple[Any, Followed]:
     form, rank = way.arithmetic.form, len(x.shape)
     axis = tuple(sorted(place % rank for place in part.axis))
+    mean, variance = way.state(part)
     exact = oracle.BatchBijector(
-        part.axis, part.epsilon, part.moving_mean, part.moving_variance, part.gamma, part.beta, part.convention
+        part.axis, part.epsilon, mean.exact, variance.exact, part.gamma, part.beta, part.convention
     )
     gamma, beta = _vector(part.gamma), _vector(part.beta)
     layout = tuple(size if place in axis else 1 for place, size in enumerate(x.shape))
     rows, errors = to_rows(x.exact.to_float(), axis), to_rows(np.broadcast_to(x.error, x.shape), axis)
-    state = bounds.exact_statistics(_vector(part.moving_mean), _vector(part.moving_variance))
+    state = bounds.exact_statistics(_vector(mean.exact.to_float()), _vector(variance.exact.to_float()))._replace(
+        mean_error=_vector(mean.error), variance_error=_vector(variance.error)
+    )
     if direction == "forward":
         found = bounds.denormalized(
             Uncertain(rows, errors), state, part.epsilon, 1.0 if gamma is None else gamma, 0.0 if beta is None else beta, form
@@ -316,3 +339,48 @@ def _coupled(part: Coupled, direction: str, x: Followed, event_ndims: int, way: 
     bound = bounds.coupled_log_det(pair[1], units.shape, way.grade, form).error
     log_det = Followed(getattr(coupling, f"{direction}_log_det")(x.exact), np.asarray(bound))
     return Followed(getattr(coupling, direction)(x.exact), error), total(log_det, event_ndims - 1, way)
+
+
+def moved(part: Normalized, way: Way) -> tuple[Followed, Followed]:
+    """Move the running averages of a batch normalization by what came to its inverse.
+
+    Parameters
+    ----------
+    part : Normalized
+        Which one.
+    way : Way
+        On which an inverse was followed.
+
+    Returns
+    -------
+    mean, variance : Followed
+        Parameter-shaped; as before where nothing moves.
+    """
+    before = way.state(part)
+    if not part.moves:
+        return before
+    y, form = way.inputs[part], way.arithmetic.form
+    rank = len(y.shape)
+    axis = tuple(sorted(place % rank for place in part.axis))
+    others = tuple(place for place in range(rank) if place not in axis)
+    found = statistics(part, y, way)
+    count = int(np.prod([y.shape[place] for place in others]))
+    unbiased = part.convention.running_variance == "bessel" and count > 1
+    mean, variance = moments(y.exact, others)
+    momentum = Fraction(part.momentum if part.convention.momentum_weighs == "old" else 1.0 - part.momentum)
+    factor = Fraction(count, count - 1) if unbiased else Fraction(1)
+    entries = ((mean, found.mean, found.mean_error), (variance * factor, found.variance, found.variance_error))
+    after = []
+    for old, (entry, value, error) in zip(before, entries, strict=True):
+        if unbiased and entry is not mean:
+            error = bounds.estimated(error, float(factor), float(factor) * value, form, inexact=False)  # noqa: PLW2901
+            value = float(factor) * value  # noqa: PLW2901
+        shape = old.shape
+        exact = Exact.from_fractions(
+            np.asarray(momentum * old.exact.fractions() + (1 - momentum) * np.reshape(entry, shape), dtype=object)
+        )
+        bound = bounds.running(
+            _vector(old.exact.to_float()), _vector(old.error), value, error, float(1 - momentum), form
+        )
+        after.append(Followed(exact, bound.reshape(shape)))
+    return after[0], after[1]

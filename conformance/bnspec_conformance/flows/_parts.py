@@ -20,6 +20,7 @@ __all__ = [
     "Conditioner",
     "Coupled",
     "Elementwise",
+    "Inlined",
     "Inverted",
     "Joint",
     "Normalized",
@@ -37,6 +38,13 @@ class Elementwise:
 
     name: str
     parameters: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Inlined:
+    """A map of each element that is given as functions: both directions, and the log-det of one of them."""
+
+    part: Elementwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,12 +187,14 @@ class Coupled:
     through_bijector: bool = False
 
 
-Part: TypeAlias = Elementwise | Inverted | Chained | Permuted | Reshaped | Blocks | Joint | Normalized | Coupled
+Part: TypeAlias = Elementwise | Inlined | Inverted | Chained | Permuted | Reshaped | Blocks | Joint | Normalized | Coupled
 """Any of them."""
 
 
 def ranks(part: Part) -> tuple[int, int]:
     """Return the ranks of the smallest event before and after."""
+    if isinstance(part, Inlined):
+        return ranks(part.part)
     if isinstance(part, Inverted):
         before, after = ranks(part.part)
         return after, before
