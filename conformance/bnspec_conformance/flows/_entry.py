@@ -146,8 +146,8 @@ class Entry:
     ) -> tuple[Any, Followed]:
         """Follow a direction from an array, or from what was followed already."""
         way = way or self.way(grade)
-        first = x[0] if isinstance(x, tuple) else x
-        start = x if isinstance(first, Followed) else given(x, way)
+        before = isinstance(x, Followed) or (isinstance(x, tuple) and isinstance(x[0], Followed))
+        start = x if before else given(x, way)
         return followed(self.part, direction, start, event_ndims, way)
 
     def settled(self, found: Any) -> Any:
@@ -182,10 +182,10 @@ def expected(entry: Entry, grade: bounds.Grade, direction: str, event_ndims: int
     return entry.settled(value), entry.settled(log_det)
 
 
-def cast(values: Array, dtype: str) -> Array:
+def cast(values: Any, dtype: str) -> Array:
     """Round to a dtype, bfloat16 included."""
     if dtype == "bfloat16":
         import ml_dtypes  # noqa: PLC0415 - an extra; entries of this dtype are skipped without it
 
-        return values.astype(ml_dtypes.bfloat16)
-    return values.astype(dtype)
+        return np.asarray(values).astype(ml_dtypes.bfloat16)
+    return np.asarray(values).astype(dtype)

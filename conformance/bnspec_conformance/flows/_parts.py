@@ -209,6 +209,8 @@ def ranks(part: Part) -> tuple[int, int]:
         return len(part.event_shape_in), len(part.event_shape_out)
     if isinstance(part, Elementwise):
         least = 1 if part.name == "ScaleMatvecDiag" else 0
+    elif isinstance(part, Joint):
+        least = 0  # beyond that of each part
     elif isinstance(part, Permuted):
         least = -part.axis
     elif isinstance(part, Normalized):

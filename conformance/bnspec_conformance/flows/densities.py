@@ -1,0 +1,148 @@
+"""Densities: their values, that they integrate to 1, and that samples follow them."""
+
+from __future__ import annotations
+
+from math import erfc, sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bnspec_conformance import bounds
+from bnspec_conformance.bounds import FORMATS
+
+from ._densities import DENSITIES, SEED
+from ._followed import Followed, given, moved
+from ._law import law, require
+from ._parts import normalizations
+
+if TYPE_CHECKING:
+    from bnspec_conformance.bounds import Grade
+    from bnspec_conformance.checks import Checks
+
+    from ._adapter import FlowAdapter
+    from ._densities import DensityEntry
+
+ALL = tuple(DENSITIES.values())
+FIRM = tuple(entry for entry in ALL if not entry.training)
+DRAWS = 400
+CHANCE = 1e-9
+"""That sound draws of another seed would be further away from their distribution."""
+
+
+@law("densities", ALL)
+def log_density(adapter: FlowAdapter, entry: DensityEntry, grade: Grade, checks: Checks) -> None:
+    """The log-density is exact; in training, it is that of the statistics of the batch.
+
+    The likelihood that is trained is not the one of the model.
+    """
+    wanted = entry.settled(entry.density(entry.values, entry.way(grade)))
+    require(checks, "log_prob", adapter.density(entry).log_prob(entry.values), wanted, entry.dtype)
+
+
+@law("densities", tuple(entry for entry in ALL if entry.nodes is not None))
+def integral(adapter: FlowAdapter, entry: DensityEntry, grade: Grade, checks: Checks) -> None:
+    """The density integrates to 1.
+
+    Two models cannot be compared by their likelihoods.
+    """
+    points, weights = entry.nodes or ()
+    way = entry.way(grade)
+    found = entry.density(points, way)
+    density = way.arithmetic.exp(found.uncertain)
+    bound = way.arithmetic.returned(density, entry.dtype)
+    seen = np.asarray(adapter.density(entry).prob(points))
+    checks.array("prob", seen, weights.shape, entry.dtype)
+    # What the quadrature leaves out is known, and all else is error of the density.
+    left_out = abs(float(density.value @ weights) - 1.0)
+    rounding = bounds.accumulated(len(weights) + 8, FORMATS["float64"].roundoff)
+    room = left_out + float(bound @ weights) + 2.0 * rounding
+    total = np.asarray(seen.astype(np.float64) @ weights)
+    checks.agree("the integral", total, np.asarray(1.0), np.asarray(room), "float64")
+
+
+@law("densities", FIRM)
+def draws_of_a_seed(adapter: FlowAdapter, entry: DensityEntry, grade: Grade, checks: Checks) -> None:
+    """A seed gives the same numbers everywhere: those of its normal numbers, transformed.
+
+    A result cannot be repeated on another backend, or cannot be repeated at all.
+    """
+    density = adapter.density(entry)
+    seen = density.sample((6,), SEED)
+    wanted = entry.settled(entry.draws((6,), SEED, entry.way(grade))[1])
+    require(checks, "sample", seen, wanted, entry.dtype)
+    checks.same("a sample of the same seed", density.sample((6,), SEED), seen)
+    one = density.sample((), SEED)
+    checks.array("one draw", one, seen.shape[1:], entry.dtype)
+    other = density.sample((6,), SEED + 2**32)
+    checks.true("a sample of another seed must differ", not np.array_equal(np.asarray(other), np.asarray(seen)))
+
+
+@law("densities", FIRM)
+def draws_follow_the_density(adapter: FlowAdapter, entry: DensityEntry, grade: Grade, checks: Checks) -> None:
+    """Draws are distributed as the density says, and are independent of each other.
+
+    What is sampled is not what was trained.
+    """
+    way = entry.way(grade)
+    drawn = adapter.density(entry).sample((DRAWS,), SEED + 1)
+    shape = (DRAWS, *entry.batch_shape, *entry.event_shape)
+    checks.array("sample", drawn, shape, entry.dtype)
+    base, _ = entry.mapped("inverse", drawn, way)
+    loc, scale = (np.broadcast_to(part.astype(np.float64), shape[1:]) for part in (entry.loc, entry.scale))
+    z = ((base.exact.to_float() - loc) / np.abs(scale)).reshape(DRAWS, -1)
+    columns = [z[:, number] for number in range(z.shape[1])]
+    # Of independent normal numbers, the sums and differences of neighbours over sqrt(2) are normal, too.
+    pairs = [(z[1:] + z[:-1]) / sqrt(2.0), (z[1:] - z[:-1]) / sqrt(2.0)]
+    columns += [part[::2, number] for part in pairs for number in range(z.shape[1])]
+    columns += [
+        (z[:, number] + sign * z[:, number - 1]) / sqrt(2.0)
+        for number in range(1, z.shape[1])
+        for sign in (1.0, -1.0)
+    ]
+    for values in columns:
+        count = len(values)
+        below = np.sort([0.5 * erfc(-value / sqrt(2.0)) for value in values])
+        steps = np.arange(count + 1) / count
+        distance = max(np.abs(below - steps[:-1]).max(), np.abs(below - steps[1:]).max())
+        room = bounds.empirical(count, CHANCE / len(columns))
+        checks.agree("the distance from the distribution", np.asarray(distance), np.asarray(0.0), np.asarray(room), "float64")
+
+
+@law("densities", FIRM)
+def draws_with_their_density(adapter: FlowAdapter, entry: DensityEntry, grade: Grade, checks: Checks) -> None:
+    """What draws and tells the density at once gives the same draws and their density.
+
+    Variational inference follows a gradient of something else.
+    """
+    density, way = adapter.density(entry), entry.way(grade)
+    value, seen = density.sample_and_log_prob((5,), SEED)
+    wanted = entry.draws((5,), SEED, way)[1]
+    require(checks, "the draws", value, entry.settled(wanted), entry.dtype)
+    # The draws are off by their bound, and so is the point at which the density is told.
+    around = Followed(wanted.exact, entry.settled(wanted).bound)
+    require(checks, "log_prob", seen, entry.settled(entry.density(around, way)), entry.dtype)
+    exact = entry.settled(entry.density(given(np.asarray(value), way), way))
+    require(checks, "log_prob of the draws", density.log_prob(value), exact, entry.dtype)
+
+
+@law("densities", tuple(entry for entry in ALL if entry.part is not None and normalizations(entry.part)))
+def averages_of_a_density(adapter: FlowAdapter, entry: DensityEntry, grade: Grade, checks: Checks) -> None:
+    """The log-density in training moves the averages once; draws move nothing.
+
+    The averages run ahead of the data, or a model changes by being sampled.
+    """
+    density, way = adapter.density(entry), entry.way(grade)
+    before = density.read()
+    density.sample((3,), SEED)
+    density.sample_and_log_prob((3,), SEED)
+    for old, new in zip(before, density.read(), strict=True):
+        for name, one, other in zip(("moving_mean", "moving_variance"), new, old, strict=True):
+            checks.same(name, one, other)
+    density.log_prob(entry.values)
+    entry.density(entry.values, way)
+    parts: list[Any] = normalizations(entry.part) if entry.part is not None else []
+    for part, pair in zip(parts, density.read(), strict=True):
+        for name, found, wanted in zip(("moving_mean", "moving_variance"), pair, moved(part, way), strict=True):
+            bound = np.broadcast_to(wanted.error, wanted.shape)
+            dtype = "float64" if entry.dtype == "float64" else "float32"
+            checks.close(f"{name} after log_prob", found, wanted.exact, bound, dtype)
