@@ -57,8 +57,8 @@ def determinant(jacobian: Array, errors: Array) -> Array:
 def differentiated(jacobian: Array, form: Format) -> Array:
     """Return how far the elements of a Jacobian by automatic differentiation may be off.
 
-    2^12 roundings of the largest element of each matrix: a goal that is set, not proven, as that of second derivatives.
+    2^8 roundings of the largest element of each row: a goal that is set, not proven, as that of second derivatives.
     It holds for all entries together, and what it is to see is off by percents.
     """
-    largest = np.abs(jacobian).max(axis=(-2, -1), keepdims=True, initial=0.0)
-    return np.broadcast_to(accumulated(4096.0, form.roundoff) * largest, jacobian.shape)
+    largest = np.abs(jacobian).max(axis=-1, keepdims=True, initial=0.0)
+    return np.broadcast_to(accumulated(256.0, form.roundoff) * largest, jacobian.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,12 +105,13 @@ def _coupling(part: Coupled, make: Make) -> Any:
     function = conditioning(part.conditioner, make)
     if not part.through_bijector:
         return bijectors.RealNVP(**mask, shift_and_log_scale_fn=function)
+    return bijectors.RealNVP(**mask, bijector_fn=partial(_affine, function))
 
-    def fn(x0: Any, units: int) -> Any:
-        shift, log_scale = function(x0, units)
-        return bijectors.Chain([bijectors.Shift(shift), bijectors.Scale(log_scale=log_scale)])
 
-    return bijectors.RealNVP(**mask, bijector_fn=fn)
+def _affine(function: Callable[..., Any], x0: Any, units: int) -> Any:
+    """Return the map that a shift and the logarithm of a scale mean."""
+    shift, log_scale = function(x0, units)
+    return bijectors.Chain([bijectors.Shift(shift), bijectors.Scale(log_scale=log_scale)])
 
 
 def conditioning(conditioner: Conditioner, make: Make) -> Callable[..., Any]:
@@ -124,22 +126,26 @@ def conditioning(conditioner: Conditioner, make: Make) -> Callable[..., Any]:
         network.build(first.shape[0], units, like=make(first))
         network.set_weights([make(value) for layer in conditioner.layers for value in layer])
         return network
-    layers = [tuple(make(value) for value in layer) for layer in conditioner.layers]
-
-    def fn(x0: Any, units: int) -> tuple[Any, Any]:
-        xp = common_namespace(x=x0)
-        for number, (kernel, bias) in enumerate(layers):
-            if number:
-                x0 = xp.tanh(x0) if conditioner.activation == "tanh" else xp.where(x0 > 0, x0, xp.zeros_like(x0))
-            x0 = xp.matmul(x0, kernel) + bias
-        if conditioner.outputs == "both":
-            return x0[..., :units], x0[..., units:]
-        return (x0, None) if conditioner.outputs == "shift" else (None, x0)
-
-    def conditioned(x0: Any, units: int, *, context: Any) -> tuple[Any, Any]:
-        shift, log_scale = fn(x0, units)
-        return context if shift is None else shift + context, log_scale
-
-    return conditioned if conditioner.conditioned else fn
+    layers = [(make(kernel), make(bias)) for kernel, bias in conditioner.layers]
+    return partial(_conditioned if conditioner.conditioned else _network, layers, conditioner)
 
 
+# Functions of a module, and none that enclose others: PyTorch's compiler loses the variables of these.
+def _network(layers: list[tuple[Any, Any]], conditioner: Conditioner, x0: Any, units: int) -> tuple[Any, Any]:
+    """Compute the shift and the logarithm of the scale."""
+    xp = common_namespace(x=x0)
+    for number, (kernel, bias) in enumerate(layers):
+        if number:
+            x0 = xp.tanh(x0) if conditioner.activation == "tanh" else xp.where(x0 > 0, x0, xp.zeros_like(x0))
+        x0 = xp.matmul(x0, kernel) + bias
+    if conditioner.outputs == "both":
+        return x0[..., :units], x0[..., units:]
+    return (x0, None) if conditioner.outputs == "shift" else (None, x0)
+
+
+def _conditioned(
+    layers: list[tuple[Any, Any]], conditioner: Conditioner, x0: Any, units: int, *, context: Any
+) -> tuple[Any, Any]:
+    """Add a condition to the shift."""
+    shift, log_scale = _network(layers, conditioner, x0, units)
+    return context if shift is None else shift + context, log_scale

@@ -333,7 +333,7 @@ ALSO = {
         "batch norm", "batch norm in training", "batch norm, several axes", "adjusted batch norm", "real nvp",
         "real nvp by a network", "flow", "flow in training",
     ),
-    "float16": ("scale", "softplus hinge", "exp of a scale"),
+    "float16": ("scale", "softplus hinge", "scale of a shift"),
     "bfloat16": ("sigmoid", "shift of a scale"),
 }  # fmt: skip
 """In which other dtypes."""

@@ -16,7 +16,7 @@ from bnspec_conformance.oracle import Exact
 
 from ._catalogue import conditioner, flow, normalization
 from ._entry import Draw, Expected, cast
-from ._followed import Followed, Way, added, followed, given, total
+from ._followed import Followed, Way, added, exact_of, followed, given, total
 from ._parts import Chained, Coupled, Elementwise, Inverted, Part, normalizations
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["DENSITIES", "SEED", "DensityEntry", "Nodes"]
+__all__ = ["DENSITIES", "SEED", "DensityEntry", "Nodes", "density_of"]
 
 SEED = 2**40 + 7
 """The seed of every draw of the laws; both of its words are used."""
@@ -137,6 +137,11 @@ class DensityEntry:
         """Follow draws: loc + scale z, z the normal numbers of a seed, and what the transformation makes of them."""
         size = (*shape, *self.batch_shape, *self.event_shape)
         exact, error = normal_numbers(int(np.prod(size)), seed, computed_in(self.dtype) is bounds.FORMATS["float64"])
+        if self.base == "Sample":  # draws each of its elements for all draws before the next
+            size = (*self.event_shape, *shape)
+            exact = exact_of(exact, lambda n: np.moveaxis(n.reshape(size), 0, -1))
+            error = np.moveaxis(error.reshape(size), 0, -1)
+            size = exact.shape
         z = Uncertain(exact.to_float().reshape(size), error.reshape(size))
         r = way.arithmetic
         found = r.add(r.given(self.loc), r.multiply(r.given(self.scale), z))
@@ -148,6 +153,12 @@ class DensityEntry:
         """Turn what was followed into what a result of the dtype must be."""
         error = Arithmetic(computed_in(self.dtype)).returned(found.uncertain, self.dtype)
         return Expected(found.exact, np.broadcast_to(error, found.shape))
+
+
+@cache
+def density_of(entry: DensityEntry, grade: bounds.Grade, *, at_nodes: bool = False) -> Followed:
+    """Follow the logarithm of the density at the points of an entry, or at its nodes."""
+    return entry.density(entry.nodes.points if at_nodes and entry.nodes else entry.values, entry.way(grade))
 
 
 @cache
