@@ -69,6 +69,10 @@ class Torch(Backend):
         compiled: Callable[..., Any] = torch.compile(entry, fullgraph=True, dynamic=False)
         return compiled
 
+    def is_concrete(self, array: Any) -> bool:
+        # An array of torch.func is dead once that has returned. torch.compile cannot trace the question.
+        return torch.compiler.is_compiling() or not torch._C._functorch.is_functorch_wrapped_tensor(array)  # noqa: SLF001
+
     def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         grad_and_value = torch.func.grad_and_value(function)
 

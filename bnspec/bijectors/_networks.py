@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -154,8 +155,7 @@ class DenseNetwork(Module):
         require_concrete("kernel", like)
         sizes = (first, *self.hidden_layers, self._outputs * last)
         self._layers = tuple(
-            self._layer(number, before, after, like)
-            for number, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False))
+            self._layer(number, before, after, like) for number, (before, after) in enumerate(pairwise(sizes))
         )
 
     def __call__(self, x: Any, output_units: int) -> tuple[Any, Any]:
@@ -186,7 +186,7 @@ class DenseNetwork(Module):
         shape = shape_of(x)
         if not shape:
             raise ValueError(message("x must have an axis of units", shape=shape))
-        self._fit(shape[-1], output_units, x)
+        self._fit(shape, output_units, x)
         xp = common_namespace(x=x)
         out = xp.astype(x, accumulation_dtype(xp, x))
         *hidden, last = self._layers
@@ -197,11 +197,12 @@ class DenseNetwork(Module):
             return out, None
         return out[..., :output_units], out[..., output_units:]
 
-    def _fit(self, input_units: int | None, output_units: int, like: Any) -> None:
+    def _fit(self, shape: tuple[int | None, ...], output_units: int, like: Any) -> None:
         """Make the variables, or refuse other sizes than theirs."""
+        input_units = shape[-1]
         if not self._layers:
             if input_units is None:
-                raise ValueError(message(f"{self.name} must know the number of units", "Build it before."))
+                raise ValueError(message(f"{self.name} must know the number of units", "Build it before.", shape=shape))
             self.build(input_units, output_units, like=like)
         made = self._layers[0].kernel.shape[0], (self._layers[-1].kernel.shape[1] or 0) // self._outputs
         if input_units not in (None, made[0]) or as_ndims("output_units", output_units, 1) != made[1]:
@@ -269,7 +270,10 @@ def real_nvp_default_template(
 
 
 def _affine(layer: Dense, x: Any, xp: Any) -> Any:
-    out = xp.matmul(x, resolved(layer.kernel.name, layer.kernel, like=x))
+    kernel = resolved(layer.kernel.name, layer.kernel, like=x)
+    # TensorFlow fuses a product with the sum that follows, and on CPUs oneDNN ends the process at an empty one.
+    empty = layer.kernel.shape[0] == 0
+    out = xp.sum(xp.expand_dims(x, axis=-1) * kernel, axis=-2) if empty else xp.matmul(x, kernel)
     return out if layer.bias is None else out + resolved(layer.bias.name, layer.bias, like=x)
 
 

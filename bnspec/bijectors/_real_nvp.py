@@ -53,8 +53,8 @@ class RealNVP(Bijector):
 
     Notes
     -----
-    With the units x0 that stay and the others x1: y0 = x0, y1 = x1 exp(log_scale) + shift, and the log-det is the sum of
-    log_scale over the units x1 [1]_. Without log_scale it is 0 [2]_.
+    With the units x0 that stay and the others x1: y0 = x0, y1 = x1 exp(log_scale) + shift, and the log-det is the sum
+    of log_scale over the units x1 [1]_. Without log_scale it is 0 [2]_.
 
     Each method calls the function once. Conditions are the further arguments of the function, found in its signature.
     Nothing is kept of the size of an event. To mask other units than the first or last, permute them before; an event
@@ -129,12 +129,7 @@ class RealNVP(Bijector):
         return self._coupled("inverse", y, condition)
 
     def _coupled(self, direction: str, x: Any, condition: dict[str, Any]) -> tuple[Any, Any]:
-        shape = shape_of(x)
-        if not shape:
-            raise ValueError(message("the input must have the rank of an event", shape=shape, event_ndims=1))
-        size = shape[-1]
-        count, last = self._masked(size)
-        units = size - count
+        count, units, last = self._masked(shape_of(x))
         kept, moved = (x[..., units:], x[..., :units]) if last else (x[..., :count], x[..., count:])
         made = self._fn(kept, units, **condition)
         through = _affine if self._affine else _through
@@ -143,11 +138,14 @@ class RealNVP(Bijector):
         kept = xp.broadcast_to(kept, (*sizes_of(moved)[:-1], count))  # a condition may have the larger batch
         return xp.concat([moved, kept] if last else [kept, moved], axis=-1), log_det
 
-    def _masked(self, size: Any) -> tuple[int, bool]:
-        """Return how many units stay, and whether they are the last ones."""
+    def _masked(self, shape: tuple[int | None, ...]) -> tuple[int, int, bool]:
+        """Return how many units stay, how many are transformed, and whether it is the last ones that stay."""
+        if not shape:
+            raise ValueError(message("the input must have the rank of an event", shape=shape, event_ndims=1))
+        size = shape[-1]
         if size is None:
             raise ValueError(
-                message("the size of an event must be known", "Trace with a known last axis.", event_size=size)
+                message("the size of an event must be known", "Trace with a known last axis.", shape=shape)
             )
         if self._fraction is None:
             number = self._number or 0
@@ -161,7 +159,7 @@ class RealNVP(Bijector):
             raise ValueError(
                 message(f"{which} must leave a unit of the event", "Mask fewer units.", **given, event_size=size)
             )
-        return count, last and count > 0
+        return count, size - count, last
 
 
 def _affine(direction: str, x: Any, made: Any) -> tuple[Any, Callable[[], Any]]:
@@ -249,6 +247,6 @@ def _as_number(given: Any) -> int:
 def _as_fraction(given: Any) -> Fraction:
     if isinstance(given, bool) or not isinstance(given, Real):
         raise TypeError(message("fraction_masked must be a real number", fraction_masked=given))
-    if not -1.0 <= given <= 1.0:  # NaN is not
+    if not -1.0 <= float(given) <= 1.0:  # NaN is not
         raise ValueError(message("fraction_masked must be in [-1, 1]", fraction_masked=given))
     return Fraction(str(given))

@@ -102,7 +102,7 @@ def log_cdf(z: Any, xp: Any) -> Any:
     tail = 0.5 * _scaled_erfc(xp.abs(upper), xp) * xp.exp(-0.5 * upper * upper)
     left = xp.log(0.5 * _scaled_erfc(xp.abs(lower), xp)) - 0.5 * lower * lower
     right = xp.log1p(-xp.where(near, xp.zeros_like(z), tail))
-    return xp.where(near, xp.log1p(_erf(middle)) - log(2.0), xp.where(below, left, right))
+    return xp.where(near, xp.log(0.5 + 0.5 * _erf(middle)), xp.where(below, left, right))
 
 
 def quantile(p: Any, xp: Any) -> Any:

@@ -20,12 +20,12 @@ from ._beyond import (
     normals,
     triangular_residual,
 )
-from ._coupling import uncoupled
 from ._densities import (
     normal,
     normal_diag_log_prob,
     normal_entropy,
     normal_quantile,
+    normal_score,
     transformed_density,
 )
 from ._flow_layers import batch_log_det, coupled, coupled_log_det, denormalized, dense_network
@@ -35,6 +35,7 @@ from ._forward import normalized, running
 from ._functions import function_goal, function_gradient, relative_to_one, second_derivative_goal
 from ._gradients import GradientErrors, evaluation_gradients, second_derivative, summed, training_gradients
 from ._jacobians import determinant, differentiated
+from ._maps import sum_of_kernels
 from ._parts import (
     Uncertain,
     averaged,
@@ -97,6 +98,7 @@ __all__ = [
     "normal_diag_log_prob",
     "normal_entropy",
     "normal_quantile",
+    "normal_score",
     "normalized",
     "normals",
     "parameter_gradients",
@@ -110,6 +112,7 @@ __all__ = [
     "second_derivative_goal",
     "share_roundings",
     "squared",
+    "sum_of_kernels",
     "summed",
     "through_sums",
     "training_gradients",
@@ -117,7 +120,6 @@ __all__ = [
     "transformed",
     "transformed_density",
     "triangular_residual",
-    "uncoupled",
     "weighted_statistics",
     "wide_average",
 ]
