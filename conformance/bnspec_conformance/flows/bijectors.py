@@ -320,7 +320,7 @@ def all_preimages(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: Chec
     checks.true(f"the log-det of forward must be a NotImplementedError. Got {found}", condition=False)
 
 
-@law("compiled", tuple(CATALOGUE[name] for name in ("sigmoid between", "flow in training", "flow of images")), requires=("compile",))
+@law("compiled", tuple(CATALOGUE[name] for name in ("sigmoid between", "flow in training")), requires=("compile",))
 def compiled_flows(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: Checks) -> None:
     """A compiled flow is within the same bound of the same exact values as an eager one.
 
