@@ -76,9 +76,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Turn every trial into a test."""
     if metafunc.definition.path.resolve() != _SUITE:
         return
-    from bnspec_conformance.laws import trials  # noqa: PLC0415 - see the module's docstring
+    from bnspec_conformance.flows import flow_trials  # noqa: PLC0415 - see the module's docstring
+    from bnspec_conformance.laws import trials  # noqa: PLC0415
 
-    found = [trial for subject in _subjects(metafunc.config) for trial in trials(subject)]
+    subjects = _subjects(metafunc.config)
+    found = [trial for subject in subjects for trial in (*trials(subject), *flow_trials(subject))]
     metafunc.parametrize("trial", found, ids=[trial.id for trial in found])
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -10,15 +11,14 @@ from ._catalogue import CATALOGUE
 from ._entry import Draw, cast, expected
 from ._followed import Followed, moved
 from ._law import law, require
-from ._parts import Normalized, normalizations
+from ._parts import normalizations
 
 if TYPE_CHECKING:
     from bnspec_conformance.bounds import Grade
     from bnspec_conformance.checks import Checks
 
-    from ._adapter import Flow, FlowAdapter
+    from ._adapter import FlowAdapter
     from ._entry import Entry
-    from ._followed import Way
 
 STATEFUL = tuple(entry for entry in CATALOGUE.values() if normalizations(entry.part))
 TRAINED = tuple(entry for entry in CATALOGUE.values() if any(part.training for part in normalizations(entry.part)))
@@ -32,22 +32,36 @@ def _batches(entry: Entry) -> list[Any]:
     return [cast(entry.y * factor + draw.random.normal(0.3, 0.2), entry.dtype) for factor in factors]
 
 
-def _require_state(entry: Entry, flow: Flow, way: Way, at: str, checks: Checks) -> None:
+class _Step(NamedTuple):
+    """What must come of a batch in training, and after it."""
+
+    value: Any
+    log_det: Any
+    state: tuple[tuple[Followed, Followed], ...]
+
+
+@cache
+def _steps(entry: Entry, grade: Grade, event_ndims: int) -> tuple[_Step, ...]:
+    """Follow the batches of an entry."""
+    way, found = entry.way(grade), []
     parts = normalizations(entry.part)
-    seen = flow.read()
-    checks.true(f"there must be {len(parts)} pairs of averages. Got {len(seen)}", len(seen) == len(parts))
-    for part, pair in zip(parts, seen, strict=True):
-        for name, found, wanted in zip(("moving_mean", "moving_variance"), pair, way.state(part), strict=True):
-            dtype = "float64" if entry.dtype == "float64" else "float32"
-            checks.close(f"{name} {at}", found, wanted.exact, np.broadcast_to(wanted.error, wanted.shape), dtype)
+    for batch in _batches(entry):
+        value, log_det = entry.follow(grade, "inverse", batch, event_ndims, way)
+        way.averages.update({part: moved(part, way) for part in parts})
+        found.append(_Step(entry.settled(value), entry.settled(log_det), tuple(way.state(part) for part in parts)))
+    return tuple(found)
 
 
-def _moved(entry: Entry, batch: Any, way: Way, grade: Grade) -> Any:
-    """Follow an inverse, and what it does to the averages."""
-    found = entry.follow(grade, "inverse", batch, entry.event_ndims[0] + entry.risen, way)
-    parts = [part for part in normalizations(entry.part) if isinstance(part, Normalized)]
-    way.averages.update({part: moved(part, way) for part in parts if part in way.inputs})
-    return found
+@cache
+def _after(entry: Entry, grade: Grade, points: str, event_ndims: int) -> tuple[Any, Any]:
+    """Follow forward after one batch: of x, or, at the averages that y has moved, of the inverse of y."""
+    way = entry.way(grade)
+    batch = _batches(entry)[0] if points == "x" else entry.y
+    found, _ = entry.follow(grade, "inverse", batch, event_ndims + entry.risen, way)
+    way.averages.update({part: moved(part, way) for part in normalizations(entry.part)})
+    start = entry.x if points == "x" else Followed(found.exact, entry.settled(found).bound)
+    value, log_det = entry.follow(grade, "forward", start, event_ndims, way)
+    return entry.settled(value), entry.settled(log_det)
 
 
 @law("flows", TRAINED)
@@ -56,13 +70,18 @@ def running_averages(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: C
 
     Samples and evaluation use averages that are not those of the data.
     """
-    flow, way = adapter.bijector(entry), entry.way(grade)
-    for number, batch in enumerate(_batches(entry)):
-        value, _ = _moved(entry, batch, way, grade)
-        rank = entry.event_ndims[0] + entry.risen
-        seen = flow.inverse_and_log_det(batch, rank)[0] if number % 2 else flow.inverse(batch)
-        require(checks, f"the inverse of batch {number + 1}", seen, entry.settled(value), entry.dtype)
-        _require_state(entry, flow, way, f"after batch {number + 1}", checks)
+    flow = adapter.bijector(entry)
+    rank = entry.event_ndims[0] + entry.risen
+    dtype = "float64" if entry.dtype == "float64" else "float32"
+    for number, (batch, step) in enumerate(zip(_batches(entry), _steps(entry, grade, rank), strict=True), 1):
+        seen = flow.inverse(batch) if number % 2 else flow.inverse_and_log_det(batch, rank)[0]
+        require(checks, f"the inverse of batch {number}", seen, step.value, entry.dtype)
+        pairs = flow.read()
+        checks.true(f"there must be {len(step.state)} pairs of averages. Got {len(pairs)}", len(pairs) == len(step.state))
+        for pair, state in zip(pairs, step.state, strict=True):
+            for name, found, wanted in zip(("moving_mean", "moving_variance"), pair, state, strict=True):
+                bound = np.broadcast_to(wanted.error, wanted.shape)
+                checks.close(f"{name} after batch {number}", found, wanted.exact, bound, dtype)
 
 
 @law("flows", STATEFUL)
@@ -90,13 +109,11 @@ def no_round_trip_in_training(adapter: FlowAdapter, entry: Entry, grade: Grade, 
 
     A result that is remembered by the object that was passed hides that; the same numbers in a copy give others.
     """
-    flow, way = adapter.bijector(entry), entry.way(grade)
-    x, _ = _moved(entry, entry.y, way, grade)
-    middle = Followed(x.exact, entry.settled(x).bound)
-    back, _ = entry.follow(grade, "forward", middle, entry.event_ndims[0], way)
+    flow = adapter.bijector(entry)
+    back, _ = _after(entry, grade, "inverse of y", entry.event_ndims[0])
     seen = flow.inverse(entry.y)
-    require(checks, "forward of inverse", flow.forward(seen), entry.settled(back), entry.dtype)
-    require(checks, "forward of a copy", flow.forward(seen.copy()), entry.settled(back), entry.dtype)
+    require(checks, "forward of inverse", flow.forward(seen), back, entry.dtype)
+    require(checks, "forward of a copy", flow.forward(seen.copy()), back, entry.dtype)
 
 
 @law("flows", MOVING)
@@ -105,18 +122,20 @@ def later_batches(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: Chec
 
     The likelihood is that of the batch before, or of the averages as they were.
     """
-    flow, way = adapter.bijector(entry), entry.way(grade)
+    flow = adapter.bijector(entry)
     rank = entry.event_ndims[-1]
     first, second, _ = _batches(entry)
-    _moved(entry, first, way, grade)
     flow.inverse(first)
-    value, log_det = entry.follow(grade, "forward", entry.x, rank, way)
-    seen = flow.forward_and_log_det(entry.x, rank)
-    require(checks, "forward", seen[0], entry.settled(value), entry.dtype)
-    require(checks, "the log-det of forward", seen[1], entry.settled(log_det), entry.dtype)
-    _, log_det = entry.follow(grade, "inverse", second, rank + entry.risen, way)
+    for name, seen, wanted in zip(
+        ("forward", "the log-det of forward"),
+        flow.forward_and_log_det(entry.x, rank),
+        _after(entry, grade, "x", rank),
+        strict=True,
+    ):
+        require(checks, name, seen, wanted, entry.dtype)
     found = flow.inverse_log_det(second, rank + entry.risen)
-    require(checks, "the log-det of another batch", found, entry.settled(log_det), entry.dtype)
+    wanted = _steps(entry, grade, rank + entry.risen)[1].log_det
+    require(checks, "the log-det of another batch", found, wanted, entry.dtype)
     # The same batch again: nothing of what came between is left in it.
     again = expected(entry, grade, "inverse", rank + entry.risen)[1]
     require(checks, "the log-det of the batch", flow.inverse_log_det(entry.y, rank + entry.risen), again, entry.dtype)

@@ -22,7 +22,8 @@ class LogDetOfOtherDirection(SoundFlow):
     """The log-det of the inverse of an elementwise map is that of the map."""
 
     def inverse_log_det(self, y: Array, event_ndims: int | None = None) -> Array:
-        return -super().inverse_log_det(y, event_ndims)
+        found = super().inverse_log_det(y, event_ndims)
+        return found if isinstance(found, tuple) else -found
 
 
 @repeats("tensorflow/probability#811", "vislearn/FrEIA#176")
