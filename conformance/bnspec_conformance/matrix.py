@@ -100,14 +100,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
     with Isolation(parser.parse_args(arguments).jobs) as isolation:
         found = {mutant: kills(mutant.adapter, isolation) for mutant in MUTANTS}
-        accused = {variant.__name__: kills(variant, isolation) for variant in VARIANTS}
+        accused: dict[str, Counter[Any]] = {variant.__name__: kills(variant, isolation) for variant in VARIANTS}
     flows = {mutant: flow_kills(mutant.adapter) for mutant in FLOW_MUTANTS}
     accused |= {variant.__name__: flow_kills(variant) for variant in FLOW_VARIANTS}
     console = Console(width=max(40 + 4 * len(LAWS), 100), highlight=False)
     console.print("The number of cases on which each law rejects each mutant\n")
     idle = [*_drawn(console, LAWS, found), *_drawn(console, FLOW_LAWS, flows)]
 
-    rows = {**found, **flows}
+    rows: dict[Any, Counter[Any]] = {**found, **flows}
     survivors = [mutant.name for mutant, row in rows.items() if not row]
     wronged = [name for name, row in accused.items() if row]
     laws, variants = len(LAWS) + len(FLOW_LAWS), len(VARIANTS) + len(FLOW_VARIANTS)

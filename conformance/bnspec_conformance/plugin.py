@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bnspec_conformance.check import Isolation, Known
     from bnspec_conformance.check._attempt import Outcome
+    from bnspec_conformance.flows import FlowTrial
     from bnspec_conformance.laws import Subject, Trial
 
 _SUITE = Path(__file__).with_name("test_laws.py").resolve()
@@ -80,7 +81,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from bnspec_conformance.laws import trials  # noqa: PLC0415
 
     subjects = _subjects(metafunc.config)
-    found = [trial for subject in subjects for trial in (*trials(subject), *flow_trials(subject))]
+    found: list[Trial | FlowTrial] = []
+    for subject in subjects:
+        found += [*trials(subject), *flow_trials(subject)]
     metafunc.parametrize("trial", found, ids=[trial.id for trial in found])
 
 

@@ -1,4 +1,4 @@
-"""The catalogue of flows is whole and off every fixed point; its laws kill their mutants and accuse no correct variant."""
+"""The catalogue of flows is whole and off every fixed point; its laws kill mutants and accuse no correct variant."""
 
 import inspect
 

@@ -37,7 +37,8 @@ def determinant(jacobian: Array, errors: Array) -> Array:
     -----
     det(J + E) / det J is the product of the eigenvalues of 1 + J^-1 E, each within r = ||J^-1 E|| of 1, so that the
     logarithm moves by -M log(1 - r) at most. Elimination with partial pivoting is exact for a matrix that is off by
-    g(3 M) |L| |U| [1]_, and no element of U exceeds 2^(M - 1) times the largest of J. The sum of M logarithms rounds too.
+    g(3 M) |L| |U| [1]_, and no element of U exceeds 2^(M - 1) times the largest of J. The sum of M logarithms is
+    rounded, too.
 
     .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., SIAM 2002, theorems 9.3 and 9.5.
     """
@@ -51,7 +52,9 @@ def determinant(jacobian: Array, errors: Array) -> Array:
     norm = ratio.sum(axis=-1).max(axis=-1)
     logs = np.abs(np.linalg.slogdet(jacobian)[1]) + size
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(norm < 1.0, -size * np.log1p(-norm), np.inf) + accumulated(2 * size + 8, u) * logs
+        moved_by = np.where(norm < 1.0, -size * np.log1p(-norm), np.inf)
+    found: Array = moved_by + accumulated(2 * size + 8, u) * logs
+    return found
 
 
 def differentiated(jacobian: Array, form: Format) -> Array:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bnspec import bijectors
 from bnspec.arrays import common_namespace
 from bnspec.layers import BatchNormalization
@@ -28,6 +26,8 @@ from ._parts import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
 
     Make = Callable[[np.ndarray[Any, Any]], Any]
 
@@ -54,9 +54,9 @@ def built(part: Part, make: Make, layers: list[BatchNormalization] | None = None
         return getattr(bijectors, part.name)(**{name: make(value) for name, value in part.parameters.items()})
     if isinstance(part, Inlined):
         inner = built(part.part, make)
-        return bijectors.Inline(
-            lambda x: inner.forward(x), lambda y: inner.inverse(y), lambda x: inner.forward_log_det_jacobian(x)
-        )
+        names = ("forward", "inverse", "forward_log_det_jacobian")
+        forward, inverse, log_det = (partial(_called, inner, name) for name in names)
+        return bijectors.Inline(forward, inverse, log_det)
     if isinstance(part, Inverted):
         return bijectors.Invert(built(part.part, make, layers))
     if isinstance(part, Chained):
@@ -72,6 +72,11 @@ def built(part: Part, make: Make, layers: list[BatchNormalization] | None = None
     if isinstance(part, Normalized):
         return _normalization(part, make, layers)
     return _coupling(part, make)
+
+
+def _called(inner: Any, method: str, x: Any) -> Any:
+    """Call a method as a function of one argument, which has no conditions."""
+    return getattr(inner, method)(x)
 
 
 def _normalization(part: Normalized, make: Make, layers: list[BatchNormalization] | None) -> Any:
@@ -101,7 +106,9 @@ def _normalization(part: Normalized, make: Make, layers: list[BatchNormalization
 
 
 def _coupling(part: Coupled, make: Make) -> Any:
-    mask = {"num_masked": part.num_masked} if part.fraction_masked is None else {"fraction_masked": part.fraction_masked}
+    mask = (
+        {"num_masked": part.num_masked} if part.fraction_masked is None else {"fraction_masked": part.fraction_masked}
+    )
     function = conditioning(part.conditioner, make)
     if not part.through_bijector:
         return bijectors.RealNVP(**mask, shift_and_log_scale_fn=function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,13 +141,12 @@ def conditioner(draw: Draw, *sizes: int, **more: Any) -> Conditioner:
     Conditioner
     """
     layers = tuple(
-        (draw.normal((before, after), 0.1, 0.6), draw.normal((after,), 0.2, 0.4))
-        for before, after in zip(sizes, sizes[1:], strict=False)
+        (draw.normal((before, after), 0.1, 0.6), draw.normal((after,), 0.2, 0.4)) for before, after in pairwise(sizes)
     )
     return Conditioner(layers, **more)
 
 
-def coupling(size: int, masked: int | float, *hidden: int, through: bool = False, **more: Any) -> Any:
+def coupling(size: int, masked: float, *hidden: int, through: bool = False, **more: Any) -> Any:
     """Return a coupling that draws its network."""
 
     def make(draw: Draw) -> Coupled:
@@ -205,9 +205,7 @@ def shifted(draw: Draw) -> Elementwise:
     return Elementwise("Shift", {"shift": draw.normal((4,), -0.8)})
 
 
-SIMPLE = {
-    name: Elementwise(name) for name in ("Exp", "Log", "Reciprocal", "Sigmoid", "Softplus", "Tanh", "Identity")
-}
+SIMPLE = {name: Elementwise(name) for name in ("Exp", "Log", "Reciprocal", "Sigmoid", "Softplus", "Tanh", "Identity")}
 
 ROWS: dict[str, Maker] = {
     "identity": each("Identity", reals),
@@ -217,15 +215,21 @@ ROWS: dict[str, Maker] = {
     "scale by a number": each("Scale", reals, scale=number(-1.75)),
     "scale by a logarithm": each("Scale", reals, log_scale=vector(3, 1)),
     "exp": each("Exp", reals),
-    "exp far out": each("Exp", tails(20.0, 61.0, 80.0), outputs=lambda d: d.array([[1e-30, 3e-9, 0.75, 5e8, 2e30]]), smooth=False),
+    "exp far out": each(
+        "Exp", tails(20.0, 61.0, 80.0), outputs=lambda d: d.array([[1e-30, 3e-9, 0.75, 5e8, 2e30]]), smooth=False
+    ),
     "log": each("Log", positives),
-    "log far out": each("Log", lambda d: d.array([[1e-30, 3e-9, 0.75, 5e8, 2e30]]), outputs=tails(20.0, 61.0, 80.0), smooth=False),
+    "log far out": each(
+        "Log", lambda d: d.array([[1e-30, 3e-9, 0.75, 5e8, 2e30]]), outputs=tails(20.0, 61.0, 80.0), smooth=False
+    ),
     "reciprocal": each("Reciprocal", vector(3, 4)),
     "sigmoid": each("Sigmoid", reals),
     "sigmoid far out": each("Sigmoid", tails(12.0, 30.0, 75.0), outputs=near(0.0, 1.0, 1e-3, 3e-6), smooth=False),
     "sigmoid between": each("Sigmoid", reals, low=number(-1.5), high=number(3.25)),
     "softplus": each("Softplus", reals),
-    "softplus far out": each("Softplus", tails(12.0, 60.0, 300.0), outputs=lambda d: d.array([[1e-20, 1e-6, 0.1, 40.0, 300.0]]), smooth=False),
+    "softplus far out": each(
+        "Softplus", tails(12.0, 60.0, 300.0), outputs=lambda d: d.array([[1e-20, 1e-6, 0.1, 40.0, 300.0]]), smooth=False
+    ),
     "softplus hinge": each("Softplus", reals, hinge_softness=number(0.7), low=number(-2.0)),
     "softplus below": each("Softplus", reals, hinge_softness=number(-0.7)),
     "tanh": each("Tanh", lambda d: d.normal((3, 4), 0.2, 0.7)),
@@ -242,7 +246,9 @@ ROWS: dict[str, Maker] = {
         event_ndims=(1, 2),
     ),
     "blocks of vectors": of(
-        lambda d: Blocks((Permuted((1, 2, 0)), Elementwise("ScaleMatvecDiag", {"scale_diag": d.factors((2,))})), (3, 2)),
+        lambda d: Blocks(
+            (Permuted((1, 2, 0)), Elementwise("ScaleMatvecDiag", {"scale_diag": d.factors((2,))})), (3, 2)
+        ),
         vectors(5),
         event_ndims=(1,),
     ),
@@ -255,8 +261,12 @@ ROWS: dict[str, Maker] = {
     "inverse of a diagonal": of(
         lambda d: Inverted(Elementwise("ScaleMatvecDiag", {"scale_diag": d.factors((4,))})), event_ndims=(1, 2)
     ),
-    "inverse of a chain": of(lambda d: Inverted(Chained((shifted(d), SIMPLE["Exp"], scaled()(d)))), lambda d: d.uniform(2.5, 9.0, (3, 4))),
-    "inverse of a reshape": of(lambda d: Inverted(Reshaped((2, 3), (6,))), lambda d: d.normal((2, 2, 3)), event_ndims=(2, 3)),
+    "inverse of a chain": of(
+        lambda d: Inverted(Chained((shifted(d), SIMPLE["Exp"], scaled()(d)))), lambda d: d.uniform(2.5, 9.0, (3, 4))
+    ),
+    "inverse of a reshape": of(
+        lambda d: Inverted(Reshaped((2, 3), (6,))), lambda d: d.normal((2, 2, 3)), event_ndims=(2, 3)
+    ),
     "inline": of(lambda d: Inlined(SIMPLE["Exp"])),
     "inline scale": of(lambda d: Inlined(scaled()(d))),
     "chain of nothing": of(lambda d: Chained(())),

@@ -75,9 +75,7 @@ class _Running:
 
         def pure(trainable: Any, non_trainable: Any, sent: Any, given: Any) -> Any:
             conditions = dict(zip(names, given, strict=True))
-            return self.subject.stateless_call(
-                trainable, non_trainable, *sent, method=method, **options, **conditions
-            )
+            return self.subject.stateless_call(trainable, non_trainable, *sent, method=method, **options, **conditions)
 
         found, after = self.transform(pure)(*values, sent, given)
         for variable, value in zip(others, after, strict=True):
@@ -96,7 +94,9 @@ class _Running:
         if isinstance(value, (tuple, list)):
             return tuple(map(self._received, value))
         if not self.backend.owns(value):
-            raise LawBroken(f"{self.backend.name} must get back an array of its own. Got type={type(value).__qualname__}.")
+            raise LawBroken(
+                f"{self.backend.name} must get back an array of its own. Got type={type(value).__qualname__}."
+            )
         return self.backend.to_numpy(value)
 
 
@@ -171,6 +171,7 @@ class DefinitionDensity(_Running):
         self.conditions = {}
         with backend.context():
             loc, scale = backend.asarray(entry.loc), backend.asarray(entry.scale)
+            base: Any
             if entry.base == "MultivariateNormalDiag":
                 base = distributions.MultivariateNormalDiag(loc, scale)
             else:

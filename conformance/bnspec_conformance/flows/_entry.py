@@ -11,13 +11,12 @@ import numpy as np
 
 from bnspec_conformance import bounds
 from bnspec_conformance.bounds import Arithmetic, computed_in
-from bnspec_conformance.oracle import Exact
 
 from ._followed import Followed, Way, followed, given
 from ._parts import Part, normalizations, ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from bnspec_conformance.oracle import Exact
 
     Array = np.ndarray[Any, Any]
 

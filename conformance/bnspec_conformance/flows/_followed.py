@@ -30,7 +30,7 @@ from ._parts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     Array = np.ndarray[Any, Any]
 
@@ -261,7 +261,12 @@ def _normalized(part: Normalized, direction: str, x: Followed, event_ndims: int,
     )
     if direction == "forward":
         found = bounds.denormalized(
-            Uncertain(rows, errors), state, part.epsilon, 1.0 if gamma is None else gamma, 0.0 if beta is None else beta, form
+            Uncertain(rows, errors),
+            state,
+            part.epsilon,
+            1.0 if gamma is None else gamma,
+            0.0 if beta is None else beta,
+            form,
         )
         value = Followed(exact.forward(x.exact), from_rows(found.error, x.shape, axis))
         bound = bounds.batch_log_det(state, part.epsilon, gamma, x.shape, layout, event_ndims, way.grade, form)
@@ -279,14 +284,10 @@ def _normalized(part: Normalized, direction: str, x: Followed, event_ndims: int,
         spread = (to_rows(np.broadcast_to(each, x.shape), axis) for each in pair)
         steps = (tuple(Uncertain(each, 0.0) for each in spread), tuple(Uncertain(each, 0.0) for each in affine))
         limit = bounds.transformed(rows, carried, part.epsilon, steps, form, form)  # type: ignore[arg-type]
-    value = Followed(
-        exact.inverse(x.exact, training=part.by_batch, adjustment=pair), from_rows(limit, x.shape, axis)
-    )
+    value = Followed(exact.inverse(x.exact, training=part.by_batch, adjustment=pair), from_rows(limit, x.shape, axis))
     log_det = exact.inverse_log_det(x.exact, training=part.by_batch, event_ndims=event_ndims, adjustment=pair)
     factor = None if pair is None else np.broadcast_to(pair[0], x.shape).astype(np.float64)
-    bound = bounds.batch_log_det(
-        used, part.epsilon, gamma, x.shape, layout, event_ndims, way.grade, form, factor
-    )
+    bound = bounds.batch_log_det(used, part.epsilon, gamma, x.shape, layout, event_ndims, way.grade, form, factor)
     return value, Followed(log_det, bound.error)
 
 
@@ -331,12 +332,12 @@ def _coupled(part: Coupled, direction: str, x: Followed, event_ndims: int, way: 
     coupling = oracle.AffineCoupling(
         number, None if shift is None else shift.exact, None if log_scale is None else log_scale.exact
     )
-    pair = [None if each is None else each.uncertain for each in (shift, log_scale)]
-    found = bounds.coupled(units.uncertain, *pair, way.arithmetic.form, inverse=direction == "inverse")
+    by, grown = (None if each is None else each.uncertain for each in (shift, log_scale))
+    found = bounds.coupled(units.uncertain, by, grown, way.arithmetic.form, inverse=direction == "inverse")
     error = np.array(np.broadcast_to(x.error, x.shape))
     error[..., moves] = found.error
     form = way.arithmetic.form
-    bound = bounds.coupled_log_det(pair[1], units.shape, way.grade, form).error
+    bound = bounds.coupled_log_det(grown, units.shape, way.grade, form).error
     log_det = Followed(getattr(coupling, f"{direction}_log_det")(x.exact), np.asarray(bound))
     return Followed(getattr(coupling, direction)(x.exact), error), total(log_det, event_ndims - 1, way)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-
 from bnspec.conventions import TF_LAYERS, Convention
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
 
     Array = np.ndarray[Any, Any]
 
@@ -187,7 +187,9 @@ class Coupled:
     through_bijector: bool = False
 
 
-Part: TypeAlias = Elementwise | Inlined | Inverted | Chained | Permuted | Reshaped | Blocks | Joint | Normalized | Coupled
+Part: TypeAlias = (
+    Elementwise | Inlined | Inverted | Chained | Permuted | Reshaped | Blocks | Joint | Normalized | Coupled
+)
 """Any of them."""
 
 

@@ -42,6 +42,8 @@ DIFFERENTIATED = tuple(
         *("batch norm of images", "real nvp", "real nvp, last units masked", "real nvp by a network", "flow"),
     )
 )
+
+
 def _ndims(entry: Entry) -> int:
     """Return the rank of an event that is not a number, where there is one."""
     return next((ndims for ndims in entry.event_ndims if ndims), entry.event_ndims[0])
@@ -54,7 +56,13 @@ def forward_and_inverse(adapter: FlowAdapter, entry: Entry, grade: Grade, checks
     Samples come from another distribution than the one that was trained, or are infinite far out.
     """
     flow = adapter.bijector(entry)
-    require(checks, "forward", flow.forward(entry.x), expected(entry, grade, "forward", entry.event_ndims[0])[0], entry.dtype)
+    require(
+        checks,
+        "forward",
+        flow.forward(entry.x),
+        expected(entry, grade, "forward", entry.event_ndims[0])[0],
+        entry.dtype,
+    )
     value = expected(entry, grade, "inverse", entry.event_ndims[0] + entry.risen)[0]
     require(checks, "inverse", flow.inverse(entry.y), value, entry.dtype)
 
@@ -150,9 +158,7 @@ def sums_over_events(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: C
     least, most = entry.event_ndims[0], entry.event_ndims[-1]
     for direction, points in (("forward", entry.x), ("inverse", entry.y)):
         rise = entry.risen if direction == "inverse" else 0
-        small, large = (
-            getattr(flow, f"{direction}_log_det")(points, ndims + rise) for ndims in (least, most)
-        )
+        small, large = (getattr(flow, f"{direction}_log_det")(points, ndims + rise) for ndims in (least, most))
         parts, whole = (expected(entry, grade, direction, ndims + rise)[1] for ndims in (least, most))
         count = most - least
         kept = parts.exact.shape[: len(parts.exact.shape) - count]
@@ -237,7 +243,9 @@ def _require_determinant(
     logs = np.linalg.slogdet(jacobian)[1] + left_out
     bound = bounds.determinant(jacobian, errors) + wanted.bound
     bound = bound + FORMATS[entry.dtype].roundoff * (np.abs(logs) + bound)
-    checks.agree("the log-det of forward", flow.forward_log_det(entry.x, rank), cast(logs, entry.dtype), bound, entry.dtype)
+    checks.agree(
+        "the log-det of forward", flow.forward_log_det(entry.x, rank), cast(logs, entry.dtype), bound, entry.dtype
+    )
 
 
 STEP = 2.0**-12
@@ -287,7 +295,9 @@ def finite_differences(adapter: FlowAdapter, entry: Entry, grade: Grade, checks:
         above, below = (np.asarray(flow.forward(end), dtype=np.float64).reshape(each.slope.shape) for end in each.ends)
         columns.append((above - below) / each.width)
     found = np.stack(columns, axis=-1)
-    ideal, moved = (np.stack(parts, axis=-1) for parts in zip(*((e.slope, e.error) for e in _ends(entry, grade)), strict=True))
+    ideal, moved = (
+        np.stack(parts, axis=-1) for parts in zip(*((e.slope, e.error) for e in _ends(entry, grade)), strict=True)
+    )
     truth = expected(entry, grade, "forward", _ndims(entry))[1].exact.to_float()
     # What the exact differences leave out is known; they are rounded here as those that came.
     left_out = truth - np.linalg.slogdet(ideal)[1]
@@ -335,5 +345,3 @@ def compiled_flows(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: Che
     found = flow.compile().inverse_and_log_det(entry.y, rank + entry.risen)
     for name, seen, each in zip(("value", "log-det"), found, wanted, strict=True):
         require(checks, f"the {name} of inverse", seen, each, entry.dtype)
-
-

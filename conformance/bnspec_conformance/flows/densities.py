@@ -48,7 +48,8 @@ def integral(adapter: FlowAdapter, entry: DensityEntry, grade: Grade, checks: Ch
 
     Two models cannot be compared by their likelihoods.
     """
-    points, weights = entry.nodes or ()
+    assert entry.nodes is not None  # noqa: S101 - narrows the type
+    points, weights = entry.nodes
     way = entry.way(grade)
     found = density_of(entry, grade, at_nodes=True)
     density = way.arithmetic.exp(found.uncertain)
@@ -118,9 +119,7 @@ def draws_follow_the_density(adapter: FlowAdapter, entry: DensityEntry, grade: G
     pairs = [(z[1:] + z[:-1]) / sqrt(2.0), (z[1:] - z[:-1]) / sqrt(2.0)]
     columns += [part[::2, number] for part in pairs for number in range(z.shape[1])]
     columns += [
-        (z[:, number] + sign * z[:, number - 1]) / sqrt(2.0)
-        for number in range(1, z.shape[1])
-        for sign in (1.0, -1.0)
+        (z[:, number] + sign * z[:, number - 1]) / sqrt(2.0) for number in range(1, z.shape[1]) for sign in (1.0, -1.0)
     ]
     for values in columns:
         count = len(values)
@@ -128,7 +127,9 @@ def draws_follow_the_density(adapter: FlowAdapter, entry: DensityEntry, grade: G
         steps = np.arange(count + 1) / count
         distance = max(np.abs(below - steps[:-1]).max(), np.abs(below - steps[1:]).max())
         room = bounds.empirical(count, CHANCE / len(columns))
-        checks.agree("the distance from the distribution", np.asarray(distance), np.asarray(0.0), np.asarray(room), "float64")
+        checks.agree(
+            "the distance from the distribution", np.asarray(distance), np.asarray(0.0), np.asarray(room), "float64"
+        )
 
 
 @law("densities", FIRM)

@@ -77,7 +77,9 @@ def running_averages(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: C
         seen = flow.inverse(batch) if number % 2 else flow.inverse_and_log_det(batch, rank)[0]
         require(checks, f"the inverse of batch {number}", seen, step.value, entry.dtype)
         pairs = flow.read()
-        checks.true(f"there must be {len(step.state)} pairs of averages. Got {len(pairs)}", len(pairs) == len(step.state))
+        checks.true(
+            f"there must be {len(step.state)} pairs of averages. Got {len(pairs)}", len(pairs) == len(step.state)
+        )
         for pair, state in zip(pairs, step.state, strict=True):
             for name, found, wanted in zip(("moving_mean", "moving_variance"), pair, state, strict=True):
                 bound = np.broadcast_to(wanted.error, wanted.shape)

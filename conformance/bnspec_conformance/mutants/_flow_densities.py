@@ -37,7 +37,7 @@ class EventsNotReduced(SoundFlow):
     """The log-density of a vector has an entry for each of its elements."""
 
     def base_log_prob(self, x: Array) -> Array:
-        kept, self.total = self.total, lambda terms, ndims: terms  # type: ignore[method-assign,assignment]
+        kept, self.total = self.total, lambda terms, ndims: terms  # type: ignore[method-assign]
         found = super().base_log_prob(x)
         self.total = kept  # type: ignore[method-assign]
         return found

@@ -54,7 +54,9 @@ class ConstantNotSpread(SoundFlow):
         return y, log_det
 
 
-@repeats("tensorflow/probability#318", "didriknielsen/survae_flows#12", "google-deepmind/distrax#7", "rail-berkeley/rlkit#37")
+@repeats(
+    "tensorflow/probability#318", "didriknielsen/survae_flows#12", "google-deepmind/distrax#7", "rail-berkeley/rlkit#37"
+)
 class TanhInTheTail(SoundFlow):
     """The log-det of tanh is log(1 - y^2), which is minus infinity in the tails."""
 

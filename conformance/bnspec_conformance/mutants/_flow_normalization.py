@@ -19,9 +19,7 @@ FOUND, repeats = flow_registry()
 class LogDetSignOfNormalization(SoundFlow):
     """The log-det of normalization has the sign of the other direction."""
 
-    def log_det(
-        self, part: Any, x: Array, gamma: Array, variance: Array, epsilon: Any, pair: Any, ndims: int
-    ) -> Array:
+    def log_det(self, part: Any, x: Array, gamma: Array, variance: Array, epsilon: Any, pair: Any, ndims: int) -> Array:
         return -super().log_det(part, x, gamma, variance, epsilon, pair, ndims)
 
 
@@ -47,9 +45,7 @@ class PixelsLeftOut(SoundFlow):
 class ChannelsCountedTwice(SoundFlow):
     """The logarithms of the variances are summed over the channels, and then once more for each of them."""
 
-    def log_det(
-        self, part: Any, x: Array, gamma: Array, variance: Array, epsilon: Any, pair: Any, ndims: int
-    ) -> Array:
+    def log_det(self, part: Any, x: Array, gamma: Array, variance: Array, epsilon: Any, pair: Any, ndims: int) -> Array:
         if len(part.axis) == 1 and part.axis[0] != -1:
             terms = self.log_gamma(part, gamma) - variance.size * self.log_variance(variance, epsilon)
             return self.spread_total(terms, x.shape, ndims)
@@ -214,7 +210,7 @@ class ForwardByBatch(SoundFlow):
         last = getattr(self, "last", None)
         if direction == "inverse" or not part.by_batch or last is None:
             return super().normalized(part, direction, x, ndims)
-        kept, self.state[part] = self.state[part], tuple(one.reshape(part.moving_mean.shape) for one in last)  # type: ignore[assignment]
+        kept, self.state[part] = self.state[part], tuple(one.reshape(part.moving_mean.shape) for one in last)
         found = super().normalized(part, direction, x, ndims)
         self.state[part] = kept
         return found

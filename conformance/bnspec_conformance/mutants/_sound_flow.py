@@ -48,9 +48,10 @@ class SoundFlow:
         self.entry: Any = entry
         self.dtype = np.dtype("float64" if entry.dtype == "float64" else "float32")
         self.context: Array = getattr(entry, "context", None)
+        self.waiting: dict[Any, Any] = {}
         root = () if entry.part is None else (entry.part,)
         self.normalizations = [found for part in root for found in parts.normalizations(part)]
-        self.state = {
+        self.state: dict[Any, Any] = {
             part: (part.moving_mean.copy(), part.moving_variance.copy()) for part in self.normalizations
         }
 
@@ -107,7 +108,7 @@ class SoundFlow:
 
     def read(self) -> list[tuple[Array, Array]]:
         """Return copies of the averages."""
-        return [tuple(part.copy() for part in self.state[one]) for one in self.normalizations]  # type: ignore[misc]
+        return [tuple(part.copy() for part in self.state[one]) for one in self.normalizations]
 
     def compile(self) -> Self:
         """Return the same; NumPy has nothing to compile."""
@@ -444,9 +445,7 @@ class SoundFlow:
         """Return the variance of the log-det: the one that normalizes."""
         return variance
 
-    def log_det(
-        self, part: Any, x: Array, gamma: Array, variance: Array, epsilon: Any, pair: Any, ndims: int
-    ) -> Array:
+    def log_det(self, part: Any, x: Array, gamma: Array, variance: Array, epsilon: Any, pair: Any, ndims: int) -> Array:
         """Return log |gamma| + log |a| - log(variance + epsilon) / 2, summed over events."""
         terms = self.log_gamma(part, gamma) - self.log_variance(variance, epsilon)
         if pair is not None:
@@ -470,13 +469,13 @@ class SoundFlow:
         """Keep what is to enter the averages."""
         if not part.moves:
             return
-        self.waiting = {**getattr(self, "waiting", {}), part: (x, mean, variance)}
+        self.waiting = {**self.waiting, part: (x, mean, variance)}
 
     def settle(self) -> None:
         """Move the averages."""
-        for part, (x, mean, variance) in getattr(self, "waiting", {}).items():
+        for part, (x, mean, variance) in self.waiting.items():
             self.move(part, x, mean, variance)
-        self.waiting: dict[Any, Any] = {}
+        self.waiting = {}
 
     def move(self, part: Any, x: Array, mean: Array, variance: Array) -> None:
         """Move the averages of one batch normalization."""
@@ -485,7 +484,7 @@ class SoundFlow:
         if part.convention.running_variance == "bessel":
             variance = variance * self.dtype.type(count / (count - 1))
         kept, new = self.dtype.type(old), self.dtype.type(1.0 - old)
-        self.state[part] = tuple(  # type: ignore[assignment]
+        self.state[part] = tuple(
             (kept * one + new * other.reshape(one.shape)).astype(one.dtype)
             for one, other in zip(self.state[part], (mean, variance), strict=True)
         )
@@ -525,7 +524,7 @@ class SoundFlow:
             return part.num_masked  # type: ignore[no-any-return]
         over, under = f"{abs(part.fraction_masked):.6f}".split(".")
         count = int(over + under) * part.size // 10**6
-        return count if part.fraction_masked > 0 else -count
+        return -count if part.fraction_masked < 0 else int(count)
 
     def conditioned(self, conditioner: Any, x0: Array) -> tuple[Array, Array]:
         """Run a network: the shift, and the logarithm of the scale."""

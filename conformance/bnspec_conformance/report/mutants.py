@@ -73,18 +73,18 @@ def made() -> str:
     str
         Markdown, from the first marker to the last.
     """
-    mutants_of_all: list[Any] = [*MUTANTS, *FLOW_MUTANTS]
+    everyone: list[Any] = [*MUTANTS, *FLOW_MUTANTS]
     repeated = {
         cited(reference)
-        for mutant in mutants_of_all
+        for mutant in everyone
         for reference in mutant.references
         if not reference.startswith(UNREPORTED)
     }
     others = {cited(reference) for group in LEFT_OUT for reference in group.references}
     parts = [
-        f"{len(mutants_of_all)} mutants repeat what {len(repeated)} references describe; {len(others)} more are left out."
+        f"{len(everyone)} mutants repeat what {len(repeated)} references describe; {len(others)} more are left out."
     ]
-    for module, mutants in groupby(mutants_of_all, key=lambda mutant: mutant.adapter.__module__):
+    for module, mutants in groupby(everyone, key=lambda mutant: mutant.adapter.__module__):
         topic = (sys.modules[module].__doc__ or "").partition("\n")[0].removesuffix(".")
         rows = [[f"`{mutant.name}`", mutant.defect, _sources(mutant)] for mutant in mutants]
         parts += [f"## {topic}", table(["mutant", "what it does", "repeats"], rows, names=3)]

@@ -55,9 +55,7 @@ class QuotientByScale(SoundFlow):
 class LogOfQuotient(SoundFlow):
     """Take one logarithm, of |gamma| / sqrt(variance + epsilon)."""
 
-    def log_det(
-        self, part: Any, x: Array, gamma: Array, variance: Array, epsilon: Any, pair: Any, ndims: int
-    ) -> Array:
+    def log_det(self, part: Any, x: Array, gamma: Array, variance: Array, epsilon: Any, pair: Any, ndims: int) -> Array:
         terms = np.log(np.abs(gamma) / np.sqrt(variance + epsilon))
         if pair is not None:
             terms = terms + self.log_adjustment(pair[0])
