@@ -140,8 +140,6 @@ class RealNVP(Bijector):
 
     def _masked(self, shape: tuple[int | None, ...]) -> tuple[int, int, bool]:
         """Return how many units stay, how many are transformed, and whether it is the last ones that stay."""
-        if not shape:
-            raise ValueError(message("the input must have the rank of an event", shape=shape, event_ndims=1))
         size = shape[-1]
         if size is None:
             raise ValueError(

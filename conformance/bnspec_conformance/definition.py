@@ -12,6 +12,7 @@ import bnspec
 from bnspec.arrays import blocked_sum, sizes_of, to_rows
 
 from .checks import LawBroken
+from .flows import DefinitionDensity, DefinitionFlow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bnspec.conventions import Convention
 
     from .adapter import Config
+    from .flows import DensityEntry, Entry
 
 __all__ = ["OUTSIDE", "DefinitionAdapter"]
 
@@ -65,6 +67,25 @@ class DefinitionAdapter:
     def __call__(self, config: Config) -> DefinitionLayer:
         """Build a layer."""
         return DefinitionLayer(config, self.backend, self.mode)
+
+    @property
+    def flow_gaps(self) -> Mapping[str, str]:
+        """What the backend declares, as far as bijectors and distributions need it."""
+        gaps = self.gaps
+        found = {name: gaps[name] for name in ("float16", "bfloat16", "float64", "compile") if name in gaps}
+        return {**found, "jacobian": gaps["autodiff"]} if "autodiff" in gaps else found
+
+    def bijector(self, entry: Entry) -> DefinitionFlow:
+        """Build a bijector of the catalogue."""
+        return DefinitionFlow(entry, self.backend, self._transform)
+
+    def density(self, entry: DensityEntry) -> DefinitionDensity:
+        """Build a distribution of the catalogue."""
+        return DefinitionDensity(entry, self.backend, self._transform)
+
+    @property
+    def _transform(self) -> Callable[..., Any] | None:
+        return transformation(self.backend, self.mode) if self.mode else None
 
     def default(self, shape: tuple[int, ...], dtype: str) -> DefaultLayer:
         """Build a layer of the convention's defaults."""

@@ -571,5 +571,7 @@ def test_what_the_network_refuses_of_an_event():
         ValueError, match=r"is made for 2 units of input and 3 of output\. Got input_units=2, output_units=2"
     ):
         nvp.forward(X[:, :4])
-    with pytest.raises(ValueError, match=r"the input must have the rank of an event\. Got shape=\(\), event_ndims=1"):
+    with pytest.raises(
+        ValueError, match=r"the input of real_nvp must have the rank of an event\. Got shape=\(\), event_ndims=1"
+    ):
         nvp.forward(np.asarray(1.0, np.float32))

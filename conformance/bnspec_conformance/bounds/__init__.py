@@ -34,6 +34,7 @@ from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grad
 from ._forward import normalized, running
 from ._functions import function_goal, function_gradient, relative_to_one, second_derivative_goal
 from ._gradients import GradientErrors, evaluation_gradients, second_derivative, summed, training_gradients
+from ._jacobians import determinant, differentiated
 from ._maps import sum_of_kernels
 from ._parts import (
     Uncertain,
@@ -78,6 +79,8 @@ __all__ = [
     "coupled_log_det",
     "denormalized",
     "dense_network",
+    "determinant",
+    "differentiated",
     "empirical",
     "error_function",
     "estimated",

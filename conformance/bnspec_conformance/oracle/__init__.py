@@ -28,6 +28,7 @@ from ._coupling import AffineCoupling, Conditioned, dense, dense_conditioner, ha
 from ._densities import MultivariateNormalDiag, Normal, transformed_log_prob
 from ._derivatives import Gradients, gradients
 from ._exact import GUARD_BITS, Exact
+from ._normals import polar_normals
 from ._second import hessian_vector_product
 from ._trajectory import Entry, Group, State, Step, trajectory
 
@@ -65,6 +66,7 @@ __all__ = [
     "hessian_vector_product",
     "masked_count",
     "moments",
+    "polar_normals",
     "trajectory",
     "transformed_log_prob",
 ]
