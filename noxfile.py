@@ -59,7 +59,18 @@ def tests(session: nox.Session) -> None:
 def conformance(session: nox.Session) -> None:
     """Hold every backend that is here to every law; the result is in conformance-report/."""
     report = ["--bn-report", "conformance-report", "--junitxml", "conformance-report/junit.xml"]
-    run = [shared(session), "-m", "pytest", "--pyargs", "bnspec_conformance", "-r", "fE", *report]
+    run = [
+        shared(session),
+        "-m",
+        "pytest",
+        "--pyargs",
+        "bnspec_conformance",
+        "--numprocesses",
+        "2",
+        "-r",
+        "fE",
+        *report,
+    ]
     session.run(*run, *session.posargs, env=QUIET, external=True)
 
 

@@ -83,7 +83,7 @@ def test_the_definition_imports_no_framework(path):
     assert {name for name in roots(path) if is_foreign(name)} <= {"bnspec", "array_api_compat", "numpy", "safetensors"}
 
 
-FLOORS = [
+FLOORS = (
     "errors",
     "registry",
     "conventions",
@@ -93,7 +93,7 @@ FLOORS = [
     "layers",
     "bijectors",
     "distributions",
-]
+)
 
 
 @pytest.mark.parametrize("path", files(BNSPEC))
