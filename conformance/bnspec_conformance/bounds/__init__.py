@@ -11,6 +11,7 @@ arrays; per-element arrays are rows of shape (N, C), per-channel arrays have sha
 from __future__ import annotations
 
 from ._algorithms import Algorithm, coarse_share, folded, may_be_negative, share_roundings, through_sums, wide_average
+from ._arithmetic import Arithmetic, computed_in
 from ._beyond import (
     error_function,
     gaussian_slope,
@@ -19,6 +20,15 @@ from ._beyond import (
     normals,
     triangular_residual,
 )
+from ._densities import (
+    normal,
+    normal_diag_log_prob,
+    normal_entropy,
+    normal_quantile,
+    transformed_density,
+)
+from ._flow_layers import batch_log_det, coupled, coupled_log_det, denormalized, dense_network
+from ._flows import bijector, bijector_error
 from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grade, accumulated, accuracy_goal, rounded
 from ._forward import normalized, running
 from ._functions import function_goal, function_gradient, relative_to_one, second_derivative_goal
@@ -45,6 +55,7 @@ __all__ = [
     "NAIVE",
     "TWO_PASS",
     "Algorithm",
+    "Arithmetic",
     "Format",
     "Grade",
     "GradientErrors",
@@ -54,9 +65,17 @@ __all__ = [
     "accuracy_goal",
     "apart",
     "averaged",
+    "batch_log_det",
     "batch_statistics",
+    "bijector",
+    "bijector_error",
     "coarse_share",
+    "computed_in",
     "correction",
+    "coupled",
+    "coupled_log_det",
+    "denormalized",
+    "dense_network",
     "empirical",
     "error_function",
     "estimated",
@@ -70,6 +89,10 @@ __all__ = [
     "log_gamma",
     "may_be_negative",
     "merged",
+    "normal",
+    "normal_diag_log_prob",
+    "normal_entropy",
+    "normal_quantile",
     "normalized",
     "normals",
     "parameter_gradients",
@@ -88,6 +111,7 @@ __all__ = [
     "training_gradients",
     "training_run",
     "transformed",
+    "transformed_density",
     "triangular_residual",
     "weighted_statistics",
     "wide_average",
