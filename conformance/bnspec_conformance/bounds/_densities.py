@@ -119,8 +119,8 @@ def normal(method: Tail, value: Any, loc: Any, scale: Any, form: Format, *, thro
             rest = r.subtract(r.exact(1.0), of_share)
             return Uncertain(np.where(upper, rest.value, share), np.where(upper, rest.error, of_share.error))
         rest = r.log1p(r.negative(of_share))
-        below = np.where(square.value + square.error < form.largest, in_log + form.tiny, np.inf)
-        return Uncertain(logarithm, np.where(upper, rest.error, below))
+        lower = np.where(square.value + square.error < form.largest, in_log + form.tiny, np.inf)
+        return Uncertain(logarithm, np.where(upper, rest.error, lower))
 
 
 def normal_quantile(point: Any, loc: Any, scale: Any, form: Format, *, through_erf: bool = False) -> Uncertain:
@@ -144,8 +144,9 @@ def normal_quantile(point: Any, loc: Any, scale: Any, form: Format, *, through_e
     Notes
     -----
     A kernel for z is allowed 4 units in the last place of z, and of p = 1/2 near z = 0, where dz/dp = 1 / density
-    makes 1.26 of that, less than which is left as |z| grows and 1 - p is taken exactly. Through erfinv, of error 6 u (see `inverse_error_function`), the rounding of 2 p - 1, by u / 2 in p,
-    moves z by u / (2 density), which grows without bound in the lower tail; for p >= 1/4 it is exact.
+    makes 1.26 of that, less than which is left as |z| grows and 1 - p is taken exactly. Through erfinv, of error 6 u
+    (see `inverse_error_function`), the rounding of 2 p - 1, by u / 2 in p, moves z by u / (2 density), which grows
+    without bound in the lower tail; for p >= 1/4 it is exact.
     """
     r, u = Arithmetic(form), form.roundoff
     z = np.asarray(point, dtype=np.float64)

@@ -65,10 +65,10 @@ def batch_log_det(
     Notes
     -----
     epsilon is rounded, and so is s = variance + epsilon, whose relative error p moves the logarithm by -log(1 - p);
-    each logarithm has the error of its kernel. Instead, log(|gamma| / sqrt(s)) rounds root (2 u) and quotient (2 u), which
-    the logarithm takes for absolute errors, 4 u together; its kernel's error is no larger than the two of the parts and
-    that of log(1 + 4 u). The terms may be summed part by part, so that the sizes of the parts count; equal terms may be
-    multiplied by their number, in 2 roundings.
+    each logarithm has the error of its kernel. Instead, log(|gamma| / sqrt(s)) rounds root (2 u) and quotient (2 u),
+    which the logarithm takes for absolute errors, 4 u together; its kernel's error is no larger than the two of the
+    parts and that of log(1 + 4 u). The terms may be summed part by part, so that the sizes of the parts count; equal
+    terms may be multiplied by their number, in 2 roundings.
     """
     r, u = Arithmetic(form), form.roundoff
     moved = given.variance_error + u * epsilon
