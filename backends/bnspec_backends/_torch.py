@@ -49,6 +49,9 @@ class Torch(Backend):
     def owns(self, array: Any) -> bool:
         return isinstance(array, torch.Tensor) and array.device.type == (self.at or "cpu")
 
+    def has_values(self, array: Any) -> bool:
+        return not torch.compiler.is_compiling()
+
     def variants(self) -> Mapping[str, str]:
         return {"cuda": "" if torch.cuda.is_available() else "torch.cuda.is_available() is False"}
 

@@ -5,20 +5,17 @@ from __future__ import annotations
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import accumulation_dtype, common_namespace, shape_of
-from bnspec.bijectors._contract import require_name
+from bnspec.arrays import common_namespace, shape_of, sizes_of
 from bnspec.bijectors._reduction import reduced
-from bnspec.bijectors._shapes import Shapes, as_ndims
-from bnspec.errors import message, nearest
+from bnspec.bijectors._shapes import OTHER, Shapes, as_ndims
+from bnspec.errors import message
 from bnspec.registry import backend_of
-from bnspec.variables import as_input, is_concrete, scope
+from bnspec.variables import is_concrete, require_name, scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["Bijector"]
-
-_OTHER = {"forward": "inverse", "inverse": "forward"}
 
 
 class Bijector(Shapes):
@@ -215,11 +212,11 @@ class Bijector(Shapes):
         return frozenset(names)
 
     def _forward_and_log_det(self, *args: Any, **condition: Any) -> tuple[Any, Any]:
-        """Map an input; to be written by a subclass."""
+        """Map an input, ``x``, under the conditions that a subclass names; to be written by it."""
         raise NotImplementedError(message(f"{self.name} must have a forward direction", "Write _forward_and_log_det."))
 
     def _inverse_and_log_det(self, *args: Any, **condition: Any) -> tuple[Any, Any]:
-        """Map an output back; to be written by a subclass."""
+        """Map an output, ``y``, back; to be written by a subclass."""
         raise NotImplementedError(message(f"{self.name} must have an inverse direction", "Write _inverse_and_log_det."))
 
     def _validate(self, direction: str, x: Any) -> None:
@@ -231,25 +228,6 @@ class Bijector(Shapes):
 
     def _as_min_ndims(self, name: str, ndims: Any) -> Any:
         return as_ndims(name, ndims, 0)
-
-    def _inputs(self, name: str, given: Any) -> tuple[Any, Callable[[Any], Any]]:
-        """Turn an input into an array of the dtype of the computation; and what turns results back."""
-        x = as_input(name, given, self._like(), self.dtype)
-        xp = common_namespace(x=x)
-        wide = accumulation_dtype(xp, x)
-        if x.dtype == wide:
-            return x, lambda result: result
-        return xp.astype(x, wide), lambda result: _rounded(result, x.dtype, xp)
-
-    def _conditions(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Refuse conditions that nothing takes."""
-        names = self._condition_names
-        for key in () if names is None else given:
-            if key not in (names or ()):
-                raise TypeError(
-                    message(f"{self.name} must know its conditions", nearest(key, names or ()), condition=key)
-                )
-        return given
 
     def _called(self, direction: str, given: Any, name: Any, kwargs: dict[str, Any]) -> Any:
         require_name(name)
@@ -264,7 +242,7 @@ class Bijector(Shapes):
         y, log_det = self.mapped_with_log_det(direction, x, event_ndims, self._conditions(kwargs))
         return back(y), back(log_det())
 
-    def mapped(self, direction: str, x: Any, condition: dict[str, Any]) -> tuple[Any, Any]:
+    def mapped(self, direction: str, x: Any, condition: dict[str, Any], *, validate: bool = False) -> tuple[Any, Any]:
         """Map what is an array of the dtype of the computation already; for bijectors that are made of others.
 
         Parameters
@@ -275,25 +253,33 @@ class Bijector(Shapes):
             What is mapped.
         condition : dict
             Conditions, all of them known.
+        validate : bool
+            Whether values are checked even if this bijector was not told so.
 
         Returns
         -------
         pair
             As of ``_forward_and_log_det``.
+
+        Raises
+        ------
+        ValueError
+            If the rank of `x` is too small, or a value is refused.
         """
-        if self.validate_args and is_concrete(x):
+        self._require_rank(x, getattr(self, f"{direction}_min_event_ndims"))
+        if (validate or self.validate_args) and is_concrete(x):
             self._validate(direction, x)
         pair: tuple[Any, Any] = getattr(self, f"_{direction}_and_log_det")(x, **condition)
         return pair
 
     def mapped_with_log_det(
-        self, direction: str, x: Any, event_ndims: Any, condition: dict[str, Any]
+        self, direction: str, x: Any, event_ndims: Any, condition: dict[str, Any], *, validate: bool = False
     ) -> tuple[Any, Callable[[], Any]]:
         """Map as :meth:`mapped` does, with a function that sums the log-det over an event.
 
         Parameters
         ----------
-        direction, x, condition
+        direction, x, condition, validate
             As of :meth:`mapped`.
         event_ndims : int or None
             The rank of an event of x; None for the minimal one.
@@ -308,11 +294,10 @@ class Bijector(Shapes):
             raise NotImplementedError(
                 message(f"{self.name} must be injective to have a forward log-det", "Take that of the inverse.")
             )
-        before, after = (getattr(self, f"{each}_min_event_ndims") for each in (direction, _OTHER[direction]))
+        before, after = (getattr(self, f"{each}_min_event_ndims") for each in (direction, OTHER[direction]))
         ndims = before if event_ndims is None else as_ndims("event_ndims", event_ndims, before)
-        if len(shape_of(x)) < ndims:
-            raise ValueError(message("the input must have the rank of an event", shape=shape_of(x), event_ndims=ndims))
-        y, log_det = self.mapped(direction, x, condition)
+        self._require_rank(x, ndims)
+        y, log_det = self.mapped(direction, x, condition, validate=validate)
 
         def total() -> Any:
             found = log_det() if callable(log_det) else log_det
@@ -325,9 +310,17 @@ class Bijector(Shapes):
 
         return y, total
 
+    def _require_rank(self, x: Any, ndims: int) -> None:
+        if len(shape_of(x)) < ndims:
+            raise ValueError(
+                message(
+                    f"the input of {self.name} must have the rank of an event", shape=shape_of(x), event_ndims=ndims
+                )
+            )
+
     def _derived(self, direction: str, x: Any, y: Any, condition: dict[str, Any]) -> Any:
         """Derive the log-det of the minimal event where a direction does not give it."""
-        other = _OTHER[direction]
+        other = OTHER[direction]
         if self._has(other):
             _, log_det = self.mapped(other, y, condition)
             found = log_det() if callable(log_det) else log_det
@@ -347,13 +340,6 @@ class Bijector(Shapes):
             return xp.sum(self.mapped(direction, arrays[0], condition)[0])
 
         # What parameters add in front of the batch would be summed too: each of them needs an x of its own.
-        spread = xp.broadcast_to(x, tuple(y.shape)) if len(y.shape) >= len(x.shape) else x
+        spread = xp.broadcast_to(x, sizes_of(y)) if len(shape_of(y)) >= len(shape_of(x)) else x
         _, (slope,) = backend_of(x).value_and_grad(total)((spread,))
         return xp.log(xp.abs(slope))
-
-
-def _rounded(result: Any, dtype: Any, xp: Any) -> Any:
-    """Round one array, or a tuple of them."""
-    if isinstance(result, tuple):
-        return tuple(_rounded(part, dtype, xp) for part in result)
-    return xp.astype(result, dtype)

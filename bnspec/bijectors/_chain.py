@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import common_namespace
+from bnspec.arrays import broadcast_shapes, common_namespace, device_of
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._contract import applied
-from bnspec.bijectors._parts import accepted, common_like, joined_names, require_bijectors
+from bnspec.bijectors._parts import accepted, joined_names, numbered, require_bijectors
+from bnspec.bijectors._shapes import as_ndims
 from bnspec.errors import message
+from bnspec.variables import common_like
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +26,7 @@ class Chain(Bijector):
     bijectors : sequence of Bijector, optional
         The parts. Without any, the chain is the identity.
     validate_args : bool
-        Whether the parts check values; they do where they were told so themselves, too.
+        Whether the parts check values, those of parts included; they do where they were told so themselves, too.
     name : str, optional
         By default, ``"chain_of_f_of_g"``.
 
@@ -56,7 +58,7 @@ class Chain(Bijector):
             parameters={"bijectors": parts, "validate_args": validate_args, "name": name},
             name=name or ("chain_of_" + "_of_".join(part.name for part in parts) if parts else "identity"),
         )
-        _, self._dtype = common_like(parts)
+        _, self._dtype = common_like(numbered(parts))
 
     @property
     def bijectors(self) -> list[Bijector]:
@@ -68,11 +70,22 @@ class Chain(Bijector):
         """Whether all parts are."""
         return all(part.is_injective for part in self._chained)
 
+    @property
+    def is_affine(self) -> bool:
+        """Whether all parts are."""
+        return all(part.is_affine for part in self._chained)
+
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether the number of parts that fall is even; None where that is not known of one."""
+        known = [part.is_increasing for part in self._chained]
+        return None if None in known else known.count(False) % 2 == 0
+
     def _own_condition_names(self) -> frozenset[str] | None:
         return joined_names(self._chained)
 
     def _like(self) -> Any:
-        return common_like(self._chained)[0]
+        return common_like(numbered(self._chained))[0]
 
     def _forward_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         for part in reversed(self._chained):
@@ -84,29 +97,38 @@ class Chain(Bijector):
             shape = part.inverse_event_shape(shape)
         return shape
 
-    def _forward_and_log_det(self, x: Any, **condition: Any) -> tuple[Any, Any]:
-        return self._through("forward", x, condition)
+    def _parameter_batch_shape(self, event_ndims: int) -> tuple[int | None, ...]:
+        shape: tuple[int | None, ...] = ()
+        for part in reversed(self._chained):
+            shape = broadcast_shapes(shape, part.parameter_batch_shape(event_ndims))
+            event_ndims = as_ndims("event_ndims", part.forward_event_ndims(event_ndims), 0)
+        return shape
 
-    def _inverse_and_log_det(self, y: Any, **condition: Any) -> tuple[Any, Any]:
-        return self._through("inverse", y, condition)
+    def _has(self, direction: str) -> bool:
+        return True
 
-    def _through(self, direction: str, x: Any, condition: dict[str, Any]) -> tuple[Any, Any]:
-        """Run the parts, whose log-dets wait until they are asked for."""
+    def mapped(self, direction: str, x: Any, condition: dict[str, Any], *, validate: bool = False) -> tuple[Any, Any]:
+        """Run the parts, whose log-dets wait until they are asked for; see :meth:`Bijector.mapped`."""
         waiting = []
+        validate = validate or self.validate_args
+        xp = common_namespace(x=x)
         ndims = getattr(self, f"{direction}_min_event_ndims")
+        self._require_rank(x, ndims)
         for part in self._chained if direction == "inverse" else reversed(self._chained):
             own = accepted(part, condition)
             if direction == "inverse" and not part.is_injective:
                 raise NotImplementedError(
                     message("all parts of a chain must be injective for an inverse", "Take them apart.", part=part.name)
                 )
-            x, log_det = part.mapped_with_log_det(direction, x, ndims, own)
-            waiting.append(log_det)
+            if part.is_injective:
+                x, log_det = part.mapped_with_log_det(direction, x, ndims, own, validate=validate)
+                waiting.append(log_det)
+            else:  # there is no log-det to wait for
+                x, _ = part.mapped(direction, x, own, validate=validate)
             ndims = getattr(part, f"{direction}_event_ndims")(ndims)
-        xp = common_namespace(x=x)
 
         def total() -> Any:
-            found: Any = xp.zeros((), dtype=x.dtype)
+            found: Any = xp.zeros((), dtype=x.dtype, device=device_of(x))
             for log_det in waiting:
                 found = found + log_det()
             return found

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._parts import require_bijectors
+from bnspec.bijectors._shapes import OTHER
 from bnspec.errors import message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Invert"]
 
@@ -51,11 +55,21 @@ class Invert(Bijector):
         """The bijector whose directions are exchanged."""
         return self._inverted
 
+    @property
+    def is_affine(self) -> bool:
+        """Whether the bijector is."""
+        return self._inverted.is_affine
+
+    @property
+    def is_increasing(self) -> bool | None:
+        """Whether the bijector is."""
+        return self._inverted.is_increasing
+
     def _own_condition_names(self) -> frozenset[str] | None:
         return self._inverted.condition_names
 
     def _has(self, direction: str) -> bool:
-        return self._inverted._has("inverse" if direction == "forward" else "forward")
+        return self._inverted._has(OTHER[direction])
 
     def _like(self) -> Any:
         return self._inverted._like()
@@ -63,14 +77,31 @@ class Invert(Bijector):
     def _as_min_ndims(self, name: str, ndims: Any) -> Any:
         return ndims
 
-    def _forward_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        return self._inverted.inverse_event_shape(shape)
+    def _inputs(self, name: str, given: Any) -> Any:
+        return self._inverted._inputs(name, given)
 
-    def _inverse_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        return self._inverted.forward_event_shape(shape)
+    def _moved(self, direction: str, shape: Any) -> Any:
+        return self._inverted._moved(OTHER[direction], shape)
 
-    def _forward_and_log_det(self, x: Any, **condition: Any) -> tuple[Any, Any]:
-        return self._inverted.mapped("inverse", x, condition)
+    def _parameter_batch_shape(self, event_ndims: int) -> tuple[int | None, ...]:
+        return self._inverted.parameter_batch_shape(self._inverted.inverse_event_ndims(event_ndims))
 
-    def _inverse_and_log_det(self, y: Any, **condition: Any) -> tuple[Any, Any]:
-        return self._inverted.mapped("forward", y, condition)
+    def _moved_array(self, direction: str, shape: Any) -> Any:
+        return self._inverted._moved_array(OTHER[direction], shape)
+
+    def _risen(self, direction: str, ndims: Any) -> Any:
+        return self._inverted._risen(OTHER[direction], ndims)
+
+    def _typed(self, dtype: Any) -> Any:
+        return self._inverted._typed(dtype)
+
+    def mapped(self, direction: str, x: Any, condition: dict[str, Any], *, validate: bool = False) -> tuple[Any, Any]:
+        """Map in the other direction; see :meth:`Bijector.mapped`."""
+        return self._inverted.mapped(OTHER[direction], x, condition, validate=validate or self.validate_args)
+
+    def mapped_with_log_det(
+        self, direction: str, x: Any, event_ndims: Any, condition: dict[str, Any], *, validate: bool = False
+    ) -> tuple[Any, Callable[[], Any]]:
+        """Map in the other direction; see :meth:`Bijector.mapped_with_log_det`."""
+        checked = validate or self.validate_args
+        return self._inverted.mapped_with_log_det(OTHER[direction], x, event_ndims, condition, validate=checked)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import common_namespace, dtype_name
 from bnspec.bijectors._base import Bijector
 from bnspec.errors import message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-__all__ = ["accepted", "common_like", "joined_names", "require_bijectors"]
+    from bnspec.variables import Named
+
+__all__ = ["accepted", "joined_names", "numbered", "require_bijectors"]
 
 
 def require_bijectors(name: str, given: Iterable[Any], *, structured: bool = False) -> list[Bijector]:
@@ -49,35 +50,12 @@ def require_bijectors(name: str, given: Iterable[Any], *, structured: bool = Fal
     return parts
 
 
-def common_like(parts: Sequence[Bijector]) -> tuple[Any, Any]:
-    """Find an array that gives numbers their library, and the dtype that inputs must have.
-
-    Parameters
-    ----------
-    parts : sequence of Bijector
-
-    Returns
-    -------
-    like : array or None
-    dtype : dtype or None
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the parts' parameters are of several libraries or dtypes, or on several devices.
-    """
-    found = {f"{part.name} ({number})": part._like() for number, part in enumerate(parts)}
-    arrays = {name: like for name, like in found.items() if like is not None}
-    if arrays:
-        common_namespace(**arrays)
-    dtypes = {f"{part.name} ({number})": part.dtype for number, part in enumerate(parts) if part.dtype is not None}
-    names = {name: dtype_name(dtype) for name, dtype in dtypes.items()}
-    if len(set(names.values())) > 1:
-        raise TypeError(message("all parts must have one dtype", "Convert the parameters of one of them.", **names))
-    return next(iter(arrays.values()), None), next(iter(dtypes.values()), None)
+def numbered(parts: Iterable[Bijector]) -> dict[str, Bijector]:
+    """Give each part a name of its own for messages."""
+    return {f"{part.name} ({number})": part for number, part in enumerate(parts)}
 
 
-def joined_names(parts: Iterable[Bijector]) -> frozenset[str] | None:
+def joined_names(parts: Iterable[Named]) -> frozenset[str] | None:
     """Return the names of the conditions of all parts and the names of the parts; None where one takes any."""
     names: set[str] = set()
     for part in parts:
@@ -88,12 +66,12 @@ def joined_names(parts: Iterable[Bijector]) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def accepted(part: Bijector, condition: Mapping[str, Any]) -> dict[str, Any]:
+def accepted(part: Named, condition: Mapping[str, Any]) -> dict[str, Any]:
     """Return the conditions that are for a part: those that it takes, and those that lie under its name.
 
     Parameters
     ----------
-    part : Bijector
+    part : Bijector or Distribution
         The part.
     condition : mapping
         All conditions.

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnspec.arrays import common_namespace, dtype_name, shape_of
-from bnspec.bijectors._contract import Contract, require_name
+from bnspec.arrays import broadcast_shapes, common_namespace, device_of, dtype_name, shape_of
+from bnspec.bijectors._contract import Contract
 from bnspec.errors import message
-from bnspec.variables import default_like, from_numpy
+from bnspec.variables import default_like, from_numpy, parameter_shape, require_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Shapes", "as_ndims"]
+__all__ = ["OTHER", "Shapes", "as_ndims"]
+
+OTHER = {"forward": "inverse", "inverse": "forward"}
+"""The other direction."""
 
 
 class Shapes(Contract):
@@ -67,30 +70,53 @@ class Shapes(Contract):
         require_name(name)
         return self._moved_array("inverse", output_shape)
 
-    def forward_event_ndims(self, event_ndims: int | None, **kwargs: Any) -> int | None:
+    def forward_event_ndims(self, event_ndims: Any, **kwargs: Any) -> Any:
         """Return the rank of an event after ``forward``.
 
         Parameters
         ----------
-        event_ndims : int or None
+        event_ndims : int or None, or structure of them
             The rank of an event before; None where it is not known.
         **kwargs
             Conditions, which change no rank.
 
         Returns
         -------
-        int or None
+        int or None, or structure of them
 
         Raises
         ------
         TypeError, ValueError
             If it is no integer, or below :attr:`forward_min_event_ndims`.
         """
-        return self._risen(event_ndims, self.forward_min_event_ndims, self.inverse_min_event_ndims)
+        return self._risen("forward", event_ndims)
 
-    def inverse_event_ndims(self, event_ndims: int | None, **kwargs: Any) -> int | None:
+    def inverse_event_ndims(self, event_ndims: Any, **kwargs: Any) -> Any:
         """Return the rank of an event before ``forward``; see :meth:`forward_event_ndims`."""
-        return self._risen(event_ndims, self.inverse_min_event_ndims, self.forward_min_event_ndims)
+        return self._risen("inverse", event_ndims)
+
+    def parameter_batch_shape(self, event_ndims: int | None = None) -> tuple[int | None, ...]:
+        """Return the shape of the batch that the parameters give to an output, whatever the batch of the input.
+
+        Parameters
+        ----------
+        event_ndims : int, optional
+            The rank of an event of the input; by default :attr:`forward_min_event_ndims`.
+
+        Returns
+        -------
+        tuple of int or None
+            What the batch of the input is broadcast with.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `event_ndims` is no integer or below the minimum, or parameters have shapes that do not fit.
+        """
+        minimum = self.forward_min_event_ndims
+        return self._parameter_batch_shape(
+            minimum if event_ndims is None else as_ndims("event_ndims", event_ndims, minimum)
+        )
 
     def forward_dtype(self, dtype: Any = None, name: str = "forward_dtype", **kwargs: Any) -> Any:
         """Return the dtype of the output of ``forward``, which is that of the input.
@@ -115,16 +141,12 @@ class Shapes(Contract):
             If it is not the one that inputs must have.
         """
         require_name(name)
-        own = self.dtype
-        if dtype is None or own is None:
-            return own if dtype is None else dtype
-        if dtype_name(dtype) != dtype_name(own):
-            raise TypeError(message(f"{self.name} takes one dtype", dtype=dtype_name(dtype), required=dtype_name(own)))
-        return dtype
+        return self._typed(dtype)
 
     def inverse_dtype(self, dtype: Any = None, name: str = "inverse_dtype", **kwargs: Any) -> Any:
         """Return the dtype of the output of ``inverse``, which is that of the input; see :meth:`forward_dtype`."""
-        return self.forward_dtype(dtype, name, **kwargs)
+        require_name(name)
+        return self._typed(dtype)
 
     def _forward_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         """Map the shape of an event, of at least the minimal rank; sizes are int, None or arrays of shape ()."""
@@ -134,6 +156,11 @@ class Shapes(Contract):
         """Map the shape of an event back."""
         return shape
 
+    def _parameter_batch_shape(self, event_ndims: int) -> tuple[int | None, ...]:
+        """Find it for parameters that are broadcast with the input; others are to be treated by the subclass."""
+        shapes = [parameter_shape(value) for value in self._parameters.values()]
+        return broadcast_shapes(*(shape[: max(len(shape) - event_ndims, 0)] for shape in shapes))
+
     def _moved(self, direction: str, shape: Sequence[Any]) -> tuple[Any, ...]:
         sizes = tuple(shape)
         minimum = getattr(self, f"{direction}_min_event_ndims")
@@ -142,6 +169,8 @@ class Shapes(Contract):
                 message(f"the shape of an event of {self.name} must have at least {minimum} axes", shape=sizes)
             )
         known = tuple(size if size is None or hasattr(size, "dtype") else index(size) for size in sizes)
+        if any(isinstance(size, int) and size < 0 for size in known):
+            raise ValueError(message("a shape must not have negative sizes", "Write None for a size.", shape=known))
         moved: tuple[Any, ...] = getattr(self, f"_{direction}_event_shape")(known)
         return moved
 
@@ -150,7 +179,7 @@ class Shapes(Contract):
             like = default_like()
             sizes = self._moved(direction, shape)
             return from_numpy(np.asarray(sizes, dtype=np.int32), like)
-        xp = common_namespace(shape=shape)
+        xp, device = common_namespace(shape=shape), device_of(shape)
         rank = shape_of(shape)
         if len(rank) != 1 or rank[0] is None or not xp.isdtype(shape.dtype, "integral"):
             raise ValueError(
@@ -160,14 +189,24 @@ class Shapes(Contract):
             )
         sizes = self._moved(direction, [shape[axis] for axis in range(rank[0])])
         parts = [
-            xp.astype(size, xp.int32) if hasattr(size, "dtype") else xp.asarray(size, dtype=xp.int32) for size in sizes
+            xp.astype(size, xp.int32) if hasattr(size, "dtype") else xp.asarray(size, dtype=xp.int32, device=device)
+            for size in sizes
         ]
-        return xp.stack(parts) if parts else xp.zeros((0,), dtype=xp.int32)
+        return xp.stack(parts) if parts else xp.zeros((0,), dtype=xp.int32, device=device)
 
-    def _risen(self, ndims: Any, before: Any, after: Any) -> int | None:
+    def _risen(self, direction: str, ndims: Any) -> Any:
         if ndims is None:
             return None
-        return as_ndims("event_ndims", ndims, before) - int(before) + int(after)
+        before, after = (getattr(self, f"{each}_min_event_ndims") for each in (direction, OTHER[direction]))
+        return as_ndims("event_ndims", ndims, before) - before + after
+
+    def _typed(self, dtype: Any) -> Any:
+        own = self.dtype
+        if dtype is None or own is None:
+            return own if dtype is None else dtype
+        if dtype_name(dtype) != dtype_name(own):
+            raise TypeError(message(f"{self.name} takes one dtype", dtype=dtype_name(dtype), required=dtype_name(own)))
+        return dtype
 
 
 def as_ndims(name: str, ndims: Any, minimum: int) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnspec.arrays import ACCUMULATES_IN, common_namespace, device_of, dtype_name, require_real_floating
+from bnspec.arrays import ACCUMULATES_IN, common_namespace, device_of, dtype_name, require_real_floating, shape_of
 from bnspec.errors import message
 from bnspec.registry import backend_of, default_backend
 from bnspec.variables._variable import Variable
@@ -15,7 +15,17 @@ from bnspec.variables._variable import Variable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["as_input", "as_parameter", "default_like", "first_array", "is_concrete", "require_common_dtype", "resolved"]
+__all__ = [
+    "as_input",
+    "as_parameter",
+    "default_like",
+    "first_array",
+    "is_concrete",
+    "known_values",
+    "parameter_shape",
+    "require_common_dtype",
+    "resolved",
+]
 
 
 def as_parameter(name: str, given: Any) -> Any:
@@ -141,6 +151,51 @@ def first_array(values: Iterable[Any]) -> Any:
     return None
 
 
+def parameter_shape(given: Any) -> tuple[int | None, ...]:
+    """Return the shape that a parameter has as an array.
+
+    Parameters
+    ----------
+    given : object
+        What :func:`as_parameter` took, or anything else.
+
+    Returns
+    -------
+    tuple of int or None
+        ``()`` for what is neither numbers nor an array.
+    """
+    if _is_plain(given):
+        sizes: list[int | None] = []
+        while isinstance(given, (list, tuple)):  # not NumPy, which torch's compiler would trace
+            sizes.append(len(given))
+            given = given[0] if given else 0.0
+        return tuple(sizes)
+    value = given.value if isinstance(given, Variable) else given
+    return shape_of(value) if _is_array(value) else ()
+
+
+def known_values(given: Any) -> np.ndarray[Any, Any] | None:
+    """Return the values of a parameter, for a check of them.
+
+    Parameters
+    ----------
+    given : number, nested list of numbers, array or Variable
+        What :func:`as_parameter` took.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        None where they are not known, as inside a compiler.
+    """
+    if _is_plain(given):
+        return np.asarray(given, dtype=np.float64)
+    value = _array("parameter", given)
+    if not is_concrete(value):
+        return None
+    found: np.ndarray[Any, Any] = backend_of(value).to_numpy(value)
+    return found
+
+
 def require_common_dtype(**arrays: Any) -> None:
     """Refuse arrays of several dtypes.
 
@@ -162,8 +217,8 @@ def require_common_dtype(**arrays: Any) -> None:
 
 
 def is_concrete(array: Any) -> bool:
-    """Tell whether an array has values now, which can be looked at."""
-    found: bool = backend_of(array).is_concrete(array)
+    """Tell whether an array has values now, at which Python may look: inside a compiler it has none."""
+    found: bool = backend_of(array).has_values(array)
     return found
 
 

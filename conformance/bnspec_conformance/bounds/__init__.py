@@ -25,6 +25,7 @@ from ._densities import (
     normal_diag_log_prob,
     normal_entropy,
     normal_quantile,
+    normal_score,
     transformed_density,
 )
 from ._flow_layers import batch_log_det, coupled, coupled_log_det, denormalized, dense_network
@@ -93,6 +94,7 @@ __all__ = [
     "normal_diag_log_prob",
     "normal_entropy",
     "normal_quantile",
+    "normal_score",
     "normalized",
     "normals",
     "parameter_gradients",
