@@ -131,8 +131,8 @@ def denormalized(
     Notes
     -----
     The difference, the product with the root over gamma, and the sum are rounded in turn. Where beta is folded into the
-    mean, both products with r are rounded, and so are the inner and the outer difference; r is one and the same, so that
-    its error counts by |x - beta|.
+    mean, both products with r are rounded, and so are the inner and the outer difference; r is one and the same, so
+    that its error counts by |x - beta|.
     """
     r = Arithmetic(form)
     deviation = root(Uncertain(given.variance, given.variance_error), epsilon, form)

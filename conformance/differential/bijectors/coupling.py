@@ -44,7 +44,9 @@ class Coupling:
         x0 = Point(Exact(point.exact.numerators[..., kept], point.exact.bits), point.error[..., kept])
 
         def compute() -> Any:
-            outputs = oracle.dense_conditioner(x0.exact, layers, activation, shift_only=conditioner["returns"] != "both")
+            outputs = oracle.dense_conditioner(
+                x0.exact, layers, activation, shift_only=conditioner["returns"] != "both"
+            )
             if conditioner["returns"] == "log_scale":
                 outputs = oracle.Conditioned(None, outputs.shift)
             return oracle.AffineCoupling(count, outputs.shift, outputs.log_scale), outputs

@@ -117,9 +117,7 @@ class Family(NamedTuple):
     drawn: Callable[[Options, np.random.Generator], tuple[Any, Any, Any]]
 
 
-def draw(
-    name: str, family: Family, seed: int, number: int, forced: Mapping[str, Any] | None = None
-) -> Draw:
+def draw(name: str, family: Family, seed: int, number: int, forced: Mapping[str, Any] | None = None) -> Draw:
     """Draw a configuration.
 
     Parameters

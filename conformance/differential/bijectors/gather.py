@@ -31,7 +31,7 @@ KNOWN = Path(__file__).with_name("known.toml")
 _PROBES = 10_000_000
 _LISTED = 20
 # How many draws of a family each other backend gets.
-_SOME = 40
+_SOME = 30
 
 
 def listed(original: str) -> list[Known]:
@@ -77,7 +77,13 @@ class _Count:
 
     def __init__(self) -> None:
         self.kept: dict[str, Any] = {
-            "configurations": 0, "agree": 0, "narrow": 0, "silent": 0, "known": 0, "missed_count": 0, "missed": []
+            "configurations": 0,
+            "agree": 0,
+            "narrow": 0,
+            "silent": 0,
+            "known": 0,
+            "missed_count": 0,
+            "missed": [],
         }
         self.names: Counter[str] = Counter()
         self.worst: dict[str, float] = {}

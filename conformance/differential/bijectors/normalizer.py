@@ -71,11 +71,10 @@ class Expectation:
             return _Given(self._layer(case.moving_mean, case.moving_variance), found)
         step = self.steps[number]
         mean, variance = step.moving_mean, step.moving_variance
-        flat = [
-            np.asarray(part, dtype=np.float64).reshape(-1)
-            for part in (mean.exact.to_float(), variance.exact.to_float(), mean.bound, variance.bound)
-        ]
-        return _Given(self._layer(mean.exact, variance.exact), bounds.Statistics(*flat, np.zeros_like(flat[0])))
+        averages = (mean.exact.to_float(), variance.exact.to_float(), mean.bound, variance.bound)
+        m, v, m_error, v_error = (np.asarray(part, dtype=np.float64).reshape(-1) for part in averages)
+        statistics = bounds.Statistics(m, v, m_error, v_error, np.zeros_like(m))
+        return _Given(self._layer(mean.exact, variance.exact), statistics)
 
     def _gamma(self) -> Array | None:
         gamma = self.case.gamma
@@ -120,4 +119,3 @@ def density(found: Expectation, base: Part, number: int, x: Array, *, training: 
     ndims = x.ndim - 1
     inner = densities.log_prob(reference, base, found.normalized(number))
     return reference.added([inner, found.log_det(number, x, ndims, training=training)])
-

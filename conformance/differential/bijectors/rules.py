@@ -60,7 +60,9 @@ class Elementwise:
     def _exact(self, reference: Reference, part: Part, method: str, point: Point) -> Exact:
         def compute() -> Exact:
             found = getattr(getattr(oracle, part.kind)(**part.arguments), method)(point.exact)
-            return found[1] if isinstance(found, tuple) else found  # of two preimages, the one that is not negative
+            # Of two preimages, take the one that is not negative.
+            taken: Exact = found[1] if isinstance(found, tuple) else found
+            return taken
 
         found: Exact = reference.once((part, method, point.exact), compute)
         return found
@@ -230,4 +232,3 @@ class Reshape:
     def log_det(self, reference: Reference, part: Part, direction: Direction, point: Point, ndims: int) -> Total:
         """Return 0."""
         return nothing(point, ndims)
-

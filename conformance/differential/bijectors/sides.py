@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import bnspec
+import bnspec.bijectors
+import bnspec.distributions
 from bnspec.arrays import common_namespace
 from bnspec.layers import BatchNormalization
 from bnspec_conformance.bounds import DEFINITION
@@ -91,16 +93,18 @@ class Side:
         def bijector_fn(x0: Any, output_units: int) -> Any:
             shift, log_scale = function(x0, output_units)
             parts = [] if shift is None else [self.bijectors.Shift(shift)]
-            return self.bijectors.Chain([*parts, *([] if log_scale is None else [self.bijectors.Scale(log_scale=log_scale)])])
+            return self.bijectors.Chain(
+                [*parts, *([] if log_scale is None else [self.bijectors.Scale(log_scale=log_scale)])]
+            )
 
         return kind(**masks, bijector_fn=bijector_fn)
 
     def _function(self, conditioner: dict[str, Any], units: int) -> Callable[..., tuple[Any, Any]]:
-        """Return a dense network; asked for another number of units than its own, it shifts by 0."""
+        """Return a dense network; for other numbers of units than its own, a shift by 0."""
         layers = [(self.array(kernel), self.array(bias)) for kernel, bias in conditioner["layers"]]
 
         def function(x0: Any, output_units: int) -> tuple[Any, Any]:
-            if output_units != units:
+            if (x0.shape[-1], output_units) != (conditioner["layers"][0][0].shape[0], units):
                 return self.array(np.zeros(output_units, conditioner["layers"][0][0].dtype)), None
             found = x0
             for number, (kernel, bias) in enumerate(layers):
@@ -126,11 +130,8 @@ class Ours(Side):
     """
 
     def __init__(self, name: str, dtype: str) -> None:
-        import bnspec.bijectors  # noqa: PLC0415
-        bnspec_distributions = None
-
         self.backend = bnspec.backend("jax:x64" if name == "jax" and dtype == "float64" else name)
-        self.bijectors, self.distributions = bnspec.bijectors, bnspec_distributions
+        self.bijectors, self.distributions = bnspec.bijectors, bnspec.distributions
 
     def context(self) -> Any:
         """Enter the backend's settings."""
@@ -183,7 +184,7 @@ class _Normalizer:
         self.side, self.case = side, case
         self.pair: Any = None
         convention, options = case.convention, case.options
-        adjusted = {"adjustment": lambda _: self.pair} if options["adjustment"] else {}
+        adjusted: dict[str, Any] = {"adjustment": lambda _: self.pair} if options["adjustment"] else {}
         self.layer = BatchNormalization(
             axis=options["axis"],
             momentum=case.momentum(convention),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from differential.bijectors.draw import Answer, Question
-from differential.bijectors.reference import Point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,13 +14,13 @@ if TYPE_CHECKING:
     from bnspec_conformance.oracle import Exact
     from differential.bijectors.draw import Asked
     from differential.bijectors.part import Part
-    from differential.bijectors.reference import Direction, Reference, Shape, Total
+    from differential.bijectors.reference import Direction, Point, Reference, Shape, Total
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["answered", "calls", "facts", "log_dets", "plain", "rounded"]
+__all__ = ["NAMES", "answered", "calls", "facts", "log_dets", "plain", "rounded", "sizes"]
 
-NAMES = {"forward": "forward_log_det_jacobian", "inverse": "inverse_log_det_jacobian"}
+NAMES: dict[Direction, str] = {"forward": "forward_log_det_jacobian", "inverse": "inverse_log_det_jacobian"}
 
 
 def answered(found: Point | Total) -> Answer:
@@ -33,6 +32,11 @@ def rounded(exact: Exact, dtype: str) -> Array:
     """Return the nearest numbers of a format."""
     with np.errstate(over="ignore", under="ignore"):
         return np.asarray(exact.to_float()).astype(dtype)
+
+
+def sizes(random: np.random.Generator, least: int, beyond: int, count: int) -> tuple[int, ...]:
+    """Draw sizes of axes."""
+    return tuple(random.integers(least, beyond, (count,)).tolist())
 
 
 def plain(shape: Any) -> tuple[int, ...]:

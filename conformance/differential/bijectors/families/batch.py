@@ -62,7 +62,9 @@ def _convention(options: Options) -> Convention:
 
 def _case(options: Options, random: np.random.Generator) -> BatchCase:
     rank = options["rank"]
-    axis: Any = {"last": -1, "not last": 1, "several, last": [rank - 2, rank - 1], "several, apart": [1, 3]}[options["axes"]]
+    axis: Any = {"last": -1, "not last": 1, "several, last": [rank - 2, rank - 1], "several, apart": [1, 3]}[
+        options["axes"]
+    ]
     forced = {name: options[name] for name in _OF_A_LAYER}
     forced |= {"axis": axis, "fused": options["fused"], "channels": None, "gamma": options["gamma"]}
     found = draw_case(

@@ -13,7 +13,7 @@ from differential.bijectors.part import Part, kinds
 from differential.bijectors.reference import Reference
 from differential.bijectors.rules_table import RULES
 
-from .asking import NAMES, answered, calls, facts, log_dets, rounded
+from .asking import NAMES, answered, calls, facts, log_dets, rounded, sizes
 from .elementwise import parameters
 
 if TYPE_CHECKING:
@@ -55,12 +55,13 @@ def _one(kind: str, shape: Shape, options: Options, random: np.random.Generator)
 
 def _blockwise(shape: Shape, options: Options, random: np.random.Generator, kinds: tuple[str, ...]) -> Part:
     """Make blocks of scalar parts, and of diagonals that fit."""
-    sizes, left = [], shape[-1]
+    blocks: list[int] = []
+    left = shape[-1]
     while left:
-        sizes.append(int(random.integers(1, left + 1)))
-        left -= sizes[-1]
-    parts = tuple(_one(str(random.choice(kinds)), (size,), options, random)[0] for size in sizes)
-    return Part("Blockwise", {"block_sizes": sizes}, parts)
+        blocks.append(int(random.integers(1, left + 1)))
+        left -= blocks[-1]
+    parts = tuple(_one(str(random.choice(kinds)), (size,), options, random)[0] for size in blocks)
+    return Part("Blockwise", {"block_sizes": blocks}, parts)
 
 
 def chain(shape: Shape, length: int, options: Options, random: np.random.Generator) -> tuple[Part, Shape]:
@@ -88,7 +89,9 @@ def chain(shape: Shape, length: int, options: Options, random: np.random.Generat
     for _ in range(length):
         kind = str(random.choice(_POSITIVE if positive else _REAL))
         if kind == "Blockwise":
-            kinds = ("Reciprocal", "Log", "Exp of Invert") if positive else ("Shift", "Scale", "Tanh", "ScaleMatvecDiag")
+            kinds = (
+                ("Reciprocal", "Log", "Exp of Invert") if positive else ("Shift", "Scale", "Tanh", "ScaleMatvecDiag")
+            )
             parts.append(_blockwise(shape, options, random, kinds))
             positive = False
             continue
@@ -100,7 +103,7 @@ def chain(shape: Shape, length: int, options: Options, random: np.random.Generat
 
 def _made(options: Options, random: np.random.Generator) -> tuple[Part, Shape]:
     """Return a part and the shape of an event that it takes."""
-    shape = tuple(int(size) for size in random.integers(1, 5, options["rank"]))
+    shape = sizes(random, 1, 5, options["rank"])
     kind = options["kind"]
     if kind in ("Permute", "Reshape"):
         return _one(kind, shape, options, random)[0], shape
@@ -108,11 +111,15 @@ def _made(options: Options, random: np.random.Generator) -> tuple[Part, Shape]:
         return _blockwise(shape, options, random, ("Shift", "Scale", "Tanh", "ScaleMatvecDiag", "Softplus")), shape
     part, after = chain(shape, options["length"], options, random)
     if kind == "Invert":  # of what takes numbers of any sign, and gives them
-        low = tuple(each for each in part.parts if each.kind in ("Shift", "Scale", "ScaleMatvecDiag", "Permute", "Reshape"))
+        low = tuple(
+            each for each in part.parts if each.kind in ("Shift", "Scale", "ScaleMatvecDiag", "Permute", "Reshape")
+        )
         return Part("Invert", parts=(Part("Chain", parts=low),)), _after(low, shape)
     if kind == "nested":
         more, _ = chain(after, 1, {**options}, random)
-        safe = more if more.parts[0].kind in ("Shift", "Scale", "ScaleMatvecDiag", "Permute") else Part("Chain", parts=())
+        safe = (
+            more if more.parts[0].kind in ("Shift", "Scale", "ScaleMatvecDiag", "Permute") else Part("Chain", parts=())
+        )
         return Part("Chain", parts=(safe, part)), shape
     return part, shape
 
@@ -133,7 +140,7 @@ def _point(part: Part, shape: Shape, random: np.random.Generator, dtype: str) ->
 
 
 def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any]:
-    batch = tuple(int(size) for size in random.integers(1, 4, options["batch"]))
+    batch = sizes(random, 1, 4, options["batch"])
     if options["kind"] == "JointMap":
         return _joint(options, random, batch)
     part, event = _made(options, random)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from differential.bijectors.part import Part
 from differential.bijectors.reference import Reference
 from differential.bijectors.rules_table import RULES
 
-from .asking import calls, facts, log_dets, rounded
+from .asking import calls, facts, log_dets, rounded, sizes
 
 if TYPE_CHECKING:
     from differential.bijectors.draw import Asked
@@ -63,20 +64,20 @@ def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any
     if staying == 0 and options["form"] == "template":
         options["form"] = "function"  # a dense layer of TensorFlow has inputs
     units = size - staying
-    widths = [staying, *(int(width) for width in random.integers(1, 7, options["hidden"])), units]
+    widths = [staying, *sizes(random, 1, 7, options["hidden"]), units]
     widths[-1] *= 2 if options["returns"] == "both" else 1
     layers = [
         (
             np.asarray(random.normal(0.0, 0.6, pair), dtype=dtype),
             np.asarray(random.normal(0.0, 0.6, pair[1]), dtype=dtype),
         )
-        for pair in zip(widths, widths[1:], strict=False)
+        for pair in pairwise(widths)
     ]
     conditioner = {"layers": layers, **{key: options[key] for key in ("activation", "returns", "form")}}
     part = Part(
         "RealNVP", {"num_masked": count, "fraction_masked": fraction, "conditioner": conditioner, "units": units}
     )
-    batch = tuple(int(each) for each in random.integers(1, 4, options["batch"]))
+    batch = sizes(random, 1, 4, options["batch"])
     x, near = (np.asarray(random.normal(0.3, 1.5, (*batch, size)), dtype=dtype) for _ in range(2))
     reference = Reference(dtype, DEFINITION, RULES, {})
     y = rounded(reference.mapped(part, "forward", reference.given(near)).exact, dtype)

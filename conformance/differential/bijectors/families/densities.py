@@ -15,7 +15,7 @@ from differential.bijectors.part import Part, kinds
 from differential.bijectors.reference import Point, Reference
 from differential.bijectors.rules_table import RULES
 
-from .asking import answered, plain, rounded
+from .asking import answered, plain, rounded, sizes
 from .composition import chain
 from .elementwise import parameters
 
@@ -55,7 +55,9 @@ def _diagonal(batch: Shape, size: int, options: Options, random: np.random.Gener
     dtype = options["dtype"]
     own = (*batch, size) if random.integers(2) else (size,)
     scale = _uniform(random, 0.3, 3.0, own, dtype) * random.choice([-1.0, 1.0], own).astype(dtype)
-    return Part("MultivariateNormalDiag", {"loc": _uniform(random, -2.0, 2.0, (*batch, size), dtype), "scale_diag": scale})
+    return Part(
+        "MultivariateNormalDiag", {"loc": _uniform(random, -2.0, 2.0, (*batch, size), dtype), "scale_diag": scale}
+    )
 
 
 def _at(method: str, x: Array, answer: Any) -> Question:
@@ -110,8 +112,8 @@ def _tail(method: str, base: Part, bijector: Part | None, x: Array, *, falls: bo
         point = point if bijector is None else reference.mapped(bijector, "inverse", point)
         loc, scale = base.arguments["loc"], base.arguments["scale"]
         exact = reference.once((base, name, point.exact), lambda: getattr(oracle.Normal(loc, scale), name)(point.exact))
-        wide = [np.asarray(each, np.float64) for each in (loc, scale)]
-        bound = bounds.normal(name, reference.uncertain(point), *wide, reference.form)  # type: ignore[arg-type]
+        mean, deviation = (np.asarray(each, np.float64) for each in (loc, scale))
+        bound = bounds.normal(name, reference.uncertain(point), mean, deviation, reference.form)  # type: ignore[arg-type]
         return Answer(exact, np.asarray(bound.error))
 
     return _at(method, x, answer)
@@ -122,8 +124,8 @@ def _quantile(base: Part, bijector: Part | None, p: Array) -> Question:
         loc, scale = base.arguments["loc"], base.arguments["scale"]
         exact = reference.once((base, "quantile", p), lambda: oracle.Normal(loc, scale).quantile(p))
         point = reference.once((base, "point", p), lambda: oracle.Normal().quantile(p))
-        wide = [np.asarray(each, np.float64) for each in (loc, scale)]
-        bound = bounds.normal_quantile(np.asarray(point.to_float()), *wide, reference.form)
+        mean, deviation = (np.asarray(each, np.float64) for each in (loc, scale))
+        bound = bounds.normal_quantile(np.asarray(point.to_float()), mean, deviation, reference.form)
         found = Point(exact, np.broadcast_to(bound.error, exact.shape))
         return answered(found if bijector is None else reference.mapped(bijector, "forward", found))
 
@@ -218,9 +220,7 @@ def _mend(options: Options) -> None:
 
 def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any]:
     kind, dtype = options["kind"], options["dtype"]
-    batch, more = (
-        tuple(int(size) for size in random.integers(1, 4, count)) for count in (options["batch"], options["more"])
-    )
+    batch, more = (sizes(random, 1, 4, options[name]) for name in ("batch", "more"))
     bijector: Part | None = None
     falls = False
     base = _normal(batch, options, random)
@@ -231,8 +231,8 @@ def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any
         count = int(random.integers(1, options["batch"] + 1))
         part = Part("Independent", {"reinterpreted_batch_ndims": count}, (base,))
     elif kind == "Sample":
-        sizes = [int(size) for size in random.integers(1, 4, int(random.integers(1, 3)))]
-        part = Part("Sample", {"sample_shape": sizes}, (base,))
+        own = sizes(random, 1, 4, int(random.integers(1, 3)))
+        part = Part("Sample", {"sample_shape": list(own)}, (base,))
     elif kind in ("scalar", "affine"):
         of = ("Shift", "Scale") if kind == "affine" else ("Shift", "Scale", "Exp", "Sigmoid", "Softplus", "Tanh")
         bijector, falls = _scalar(options, random, of)

@@ -13,7 +13,7 @@ from differential.bijectors.part import Part
 from differential.bijectors.reference import Point, Reference
 from differential.bijectors.rules_table import RULES
 
-from .asking import answered, calls, facts, log_dets, rounded
+from .asking import answered, calls, facts, log_dets, rounded, sizes
 
 if TYPE_CHECKING:
     from differential.bijectors.draw import Asked
@@ -77,7 +77,7 @@ def _mend(options: Options) -> None:
 
 def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any]:
     kind, dtype, rank = options["kind"], options["dtype"], options["rank"]
-    shape = tuple(int(size) for size in random.integers(1, 4, rank))
+    shape = sizes(random, 1, 4, rank)
     own = shape[-1:] if kind == "ScaleMatvecDiag" else ()
     of_parameters = {
         "one": own,
@@ -98,7 +98,7 @@ def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any
     ranks = sorted({least, most, int(random.integers(least, most + 1))})
     questions = [calls(part, "forward", x), *facts(part, shape[len(shape) - least :])]
     if kind == "AbsoluteValue":
-        questions += _preimages(part, np.abs(x), ranks)
+        questions += _preimages(part, np.asarray(np.abs(x)), ranks)
     else:
         questions.append(calls(part, "inverse", y))
         questions += log_dets(part, "forward", x, ranks) + log_dets(part, "inverse", y, ranks)
