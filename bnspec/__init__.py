@@ -2,7 +2,7 @@
 
 from importlib import metadata
 
-from bnspec import bijectors, conventions, layers, variables
+from bnspec import bijectors, conventions, distributions, layers, variables
 from bnspec.batchnorm import (
     Accumulators,
     BatchNorm,
@@ -36,6 +36,7 @@ __all__ = [
     "conventions",
     "convert",
     "default_backend",
+    "distributions",
     "layers",
     "moments",
     "set_default_backend",

@@ -10,7 +10,9 @@ from bnspec.bijectors._inline import Inline
 from bnspec.bijectors._invert import Invert
 from bnspec.bijectors._joint_map import JointMap
 from bnspec.bijectors._masks import channel_permutation, checkerboard_permutation
+from bnspec.bijectors._networks import DenseNetwork, real_nvp_default_template
 from bnspec.bijectors._permute import Permute
+from bnspec.bijectors._real_nvp import RealNVP
 from bnspec.bijectors._reshape import Reshape
 from bnspec.bijectors._squashing import Sigmoid, Softplus
 
@@ -21,6 +23,7 @@ __all__ = [
     "Bijector",
     "Blockwise",
     "Chain",
+    "DenseNetwork",
     "Exp",
     "Identity",
     "Inline",
@@ -28,6 +31,7 @@ __all__ = [
     "JointMap",
     "Log",
     "Permute",
+    "RealNVP",
     "Reciprocal",
     "Reshape",
     "Scale",
@@ -38,4 +42,5 @@ __all__ = [
     "Tanh",
     "channel_permutation",
     "checkerboard_permutation",
+    "real_nvp_default_template",
 ]

@@ -85,12 +85,12 @@ class Bijector(Shapes):
             )
         if forward_min_event_ndims is None and inverse_min_event_ndims is None:
             raise ValueError(message("forward_min_event_ndims or inverse_min_event_ndims must be given"))
-        before = inverse_min_event_ndims if forward_min_event_ndims is None else forward_min_event_ndims
-        after = forward_min_event_ndims if inverse_min_event_ndims is None else inverse_min_event_ndims
+        ranks = {"forward_min_event_ndims": forward_min_event_ndims, "inverse_min_event_ndims": inverse_min_event_ndims}
+        known = [self._as_min_ndims(key, rank) for key, rank in ranks.items() if rank is not None]
         super().__init__(
             parameters={} if parameters is None else parameters,
-            forward_min_event_ndims=self._as_min_ndims("forward_min_event_ndims", before),
-            inverse_min_event_ndims=self._as_min_ndims("inverse_min_event_ndims", after),
+            forward_min_event_ndims=known[0],
+            inverse_min_event_ndims=known[-1],
             is_constant_jacobian=is_constant_jacobian,
             validate_args=validate_args,
             dtype=dtype,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bnspec.arrays import broadcast_shapes, common_namespace, device_of, shape_of, sizes_of
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._integers import as_integers
-from bnspec.bijectors._parts import accepted, joined_names, numbered, require_bijectors
+from bnspec.bijectors._parts import accepted, joined_names, numbered, require_bijectors, require_known
 from bnspec.errors import message
 from bnspec.variables import common_like
 
@@ -109,6 +109,9 @@ class Blockwise(Bijector):
 
     def _own_condition_names(self) -> frozenset[str] | None:
         return joined_names(self._blocks)
+
+    def _conditions(self, given: dict[str, Any]) -> dict[str, Any]:
+        return require_known(self._blocks, super()._conditions(given))
 
     def _like(self) -> Any:
         return common_like(numbered(self._blocks))[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bnspec.arrays import broadcast_shapes, common_namespace, device_of
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._contract import applied
-from bnspec.bijectors._parts import accepted, joined_names, numbered, require_bijectors
+from bnspec.bijectors._parts import accepted, joined_names, numbered, require_bijectors, require_known
 from bnspec.bijectors._shapes import as_ndims
 from bnspec.errors import message
 from bnspec.variables import common_like
@@ -84,6 +84,9 @@ class Chain(Bijector):
     def _own_condition_names(self) -> frozenset[str] | None:
         return joined_names(self._chained)
 
+    def _conditions(self, given: dict[str, Any]) -> dict[str, Any]:
+        return require_known(self._chained, super()._conditions(given))
+
     def _like(self) -> Any:
         return common_like(numbered(self._chained))[0]
 
@@ -139,5 +142,7 @@ class Chain(Bijector):
 @applied.register(Bijector)
 def _(value: Bijector, bijector: Bijector, name: str | None, kwargs: dict[str, Any]) -> Chain:
     if isinstance(value, Chain):
-        return Chain([bijector, *value.bijectors], name=value.parameters["name"] if name is None else name, **kwargs)
+        kept = {key: value.parameters[key] for key in ("validate_args", "name")}
+        given = {} if name is None else {"name": name}
+        return Chain([bijector, *value.bijectors], **{**kept, **given, **kwargs})
     return Chain([bijector, value], name=name, **kwargs)

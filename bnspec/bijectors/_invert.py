@@ -68,6 +68,9 @@ class Invert(Bijector):
     def _own_condition_names(self) -> frozenset[str] | None:
         return self._inverted.condition_names
 
+    def _conditions(self, given: dict[str, Any]) -> dict[str, Any]:
+        return self._inverted._conditions(given)
+
     def _has(self, direction: str) -> bool:
         return self._inverted._has(OTHER[direction])
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bnspec.arrays import accumulation_dtype, common_namespace, dtype_name, fits, shape_of
 from bnspec.bijectors._base import Bijector
-from bnspec.bijectors._parts import accepted, joined_names, require_bijectors
+from bnspec.bijectors._parts import accepted, joined_names, require_bijectors, require_known
 from bnspec.bijectors._shapes import as_ndims
 from bnspec.errors import message
 
@@ -104,6 +104,9 @@ class JointMap(Bijector):
 
     def _own_condition_names(self) -> frozenset[str] | None:
         return joined_names(self._joined)
+
+    def _conditions(self, given: dict[str, Any]) -> dict[str, Any]:
+        return require_known(self._joined, super()._conditions(given))
 
     def _has(self, direction: str) -> bool:
         return True

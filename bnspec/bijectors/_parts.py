@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bnspec.variables import Named
 
-__all__ = ["accepted", "joined_names", "numbered", "require_bijectors"]
+__all__ = ["accepted", "joined_names", "numbered", "require_bijectors", "require_known"]
 
 
 def require_bijectors(name: str, given: Iterable[Any], *, structured: bool = False) -> list[Bijector]:
@@ -89,3 +89,27 @@ def accepted(part: Named, condition: Mapping[str, Any]) -> dict[str, Any]:
                 raise TypeError(message(f"{part.name} must know its conditions", condition=key))
         found.update(own)
     return found
+
+
+def require_known(parts: Iterable[Bijector], condition: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what lies under the name of a part and is no condition of it, before any part has run.
+
+    Parameters
+    ----------
+    parts : iterable of Bijector
+    condition : dict
+        All conditions.
+
+    Returns
+    -------
+    dict
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If there is such a condition.
+    """
+    for part in parts:
+        part._conditions(accepted(part, condition))
+    return condition

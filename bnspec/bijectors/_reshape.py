@@ -100,8 +100,8 @@ class Reshape(Bijector):
         rank = len(sizes) - len(own)
         event = sizes[rank:]
         wanted = tuple(None if size == _INFERRED else size for size in own)
-        rest = prod(size for size in other if size != _INFERRED)
-        known = None not in event
+        rest = prod([size for size in other if size != _INFERRED])
+        known = all(size is not None for size in event)
         wrong = known and _INFERRED in other and isinstance(prod(event), int) and prod(event) % rest
         if wrong or not fits(event, wanted):
             raise ValueError(
@@ -140,5 +140,5 @@ def _matched(before: tuple[int, ...], after: tuple[int, ...]) -> dict[str, tuple
 
 def _completed(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
     """Put the size that a number of elements leaves in the place of -1."""
-    rest = prod(size for size in shape if size != _INFERRED)
+    rest = prod([size for size in shape if size != _INFERRED])
     return tuple(count // rest if size == _INFERRED else size for size in shape)

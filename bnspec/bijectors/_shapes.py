@@ -10,7 +10,7 @@ import numpy as np
 from bnspec.arrays import broadcast_shapes, common_namespace, device_of, dtype_name, shape_of
 from bnspec.bijectors._contract import Contract
 from bnspec.errors import message
-from bnspec.variables import default_like, from_numpy, parameter_shape, require_name
+from bnspec.variables import default_like, from_numpy, is_concrete, parameter_shape, require_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,7 +187,10 @@ class Shapes(Contract):
                     "a shape must be a vector of integers of known length", shape=rank, dtype=dtype_name(shape.dtype)
                 )
             )
-        sizes = self._moved(direction, [shape[axis] for axis in range(rank[0])])
+        if is_concrete(shape):
+            sizes = self._moved(direction, [int(shape[axis]) for axis in range(rank[0])])
+        else:
+            sizes = self._moved(direction, [shape[axis] for axis in range(rank[0])])
         parts = [
             xp.astype(size, xp.int32) if hasattr(size, "dtype") else xp.asarray(size, dtype=xp.int32, device=device)
             for size in sizes

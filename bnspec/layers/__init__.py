@@ -2,7 +2,15 @@
 
 from bnspec.layers._batch_normalization import BatchNormalization
 from bnspec.layers._constraints import MaxNorm, MinMaxNorm, NonNeg, Positive, UnitNorm
-from bnspec.layers._initializers import Constant, Ones, RandomNormal, RandomUniform, TruncatedNormal, Zeros
+from bnspec.layers._initializers import (
+    Constant,
+    GlorotUniform,
+    Ones,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
+    Zeros,
+)
 from bnspec.layers._regularizers import L1, L1L2, L2
 from bnspec.layers._updates import Update
 from bnspec.variables import Variable
@@ -13,6 +21,7 @@ __all__ = [
     "L2",
     "BatchNormalization",
     "Constant",
+    "GlorotUniform",
     "MaxNorm",
     "MinMaxNorm",
     "NonNeg",

@@ -97,9 +97,9 @@ class BatchNormalization(Saved):
     A call computes what :meth:`bnspec.BatchNorm.apply` of :attr:`spec` computes, to the bit, on arrays of any backend.
     A call that raises changes nothing.
 
-    Inside a compiler or a transformation (``jax.jit``, ``tf.function``), variables cannot be changed: a training call
-    there is refused where the library says that its arrays are traced, and :meth:`stateless_call` is the way.
-    PyTorch's ``torch.func`` does not say it.
+    Inside a compiler or a transformation (``jax.jit``, ``tf.function``, ``torch.func``), variables cannot be changed: a
+    training call there is refused, and :meth:`stateless_call` is the way. ``torch.compile`` traces the change too: what
+    it compiles changes a built layer as an eager call does.
 
     References
     ----------

@@ -13,8 +13,6 @@ from bnspec.conventions import KERAS, Convention
 from bnspec.errors import message, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
 
     from bnspec import Renorm
@@ -25,9 +23,7 @@ __all__ = [
     "Config",
     "Layer",
     "convention_for",
-    "declared_gaps",
     "gaps_of",
-    "gaps_without_convention",
     "load",
 ]
 
@@ -49,6 +45,7 @@ CAPABILITIES = {
     "momentum=None": "the cumulative average",
     "center=False": "no beta",
     "scale=False": "no gamma",
+    "any gamma": "gamma of any sign and size; without it, gamma larger than epsilon",
     "refusal": "refusing one element per channel in training, where the convention does; checked is then its output",
     "gradients": "Layer.gradients",
     "hessian_vector_product": "Layer.hessian_vector_product",
@@ -60,6 +57,9 @@ CAPABILITIES = {
     "renorm": "Config.renorm: batch renormalization, with Layer.load_renorm and Layer.read_renorm",
     "adjusted": "Layer.adjusted: training with a scale and a bias between normalization and gamma",
     "adjusted_gradients": "Layer.adjusted_gradients",
+    "log_det": "Layer.log_det: the log-det of normalization as a flow has it",
+    "adjusted_log_det": "Layer.adjusted_log_det: the same in training with an adjustment",
+    "invert": "Layer.invert: back from the output by the running averages",
     "moments": "Adapter.moments",
     "weighted_moments": "Adapter.weighted_moments",
     "batch_normalization": "Adapter.batch_normalization",
@@ -78,6 +78,9 @@ _OPTIONAL_OF_LAYER = (
     "weighted_gradients",
     "adjusted",
     "adjusted_gradients",
+    "log_det",
+    "adjusted_log_det",
+    "invert",
     "freeze",
 )
 _OPTIONAL_OF_ADAPTER = ("moments", "weighted_moments", "batch_normalization", "default")
@@ -146,6 +149,13 @@ class Layer(Protocol):
     ``load_renorm(moving_stddev, renorm_mean, renorm_stddev)``, called after ``load``, and ``read_renorm()``.
     ``freeze()`` does what the library has for ``trainable = False``; calls in training follow. A layer may have
     ``weighted`` in spite of a gap: where an adapter is identified, it tells whether the library takes booleans.
+
+    Three methods are a flow's, whose call normalizes. ``log_det(x, training)`` returns log |det| of what a call does to
+    each sample, shape (N,), in the dtype of the output. All axes but the first are the event, so that the positions of
+    an image multiply. The statistics are those that normalize in the call with the same arguments, and count as given.
+    In training it may move the averages as one training call does, or not at all. ``adjusted_log_det(x, scale, bias)``
+    is that of ``adjusted``. ``invert(y)`` returns what evaluation maps to y: it takes the running averages as they are,
+    whatever was called before, and moves nothing.
     """
 
     def load(
@@ -169,7 +179,8 @@ class Adapter(Protocol):
 
     An attribute ``gaps`` is optional: it maps capabilities (see `CAPABILITIES`) to the reason why they are
     missing. An attribute ``offers`` is optional: it names parts of the configuration that the adapter has,
-    ``"ghosts"`` and ``"renorm"``. Four functions are optional: ``moments(x, axes, keepdims)``,
+    ``"ghosts"`` and ``"renorm"``; optional methods need no such name. No law asks for replicas yet.
+    Four functions are optional: ``moments(x, axes, keepdims)``,
     ``weighted_moments(x, axes, frequency_weights, keepdims)``,
     ``batch_normalization(x, mean, variance, offset, scale, variance_epsilon)``, and ``default(shape, dtype)``. The last
     returns a Layer as the library builds it when it is told no more than the shape and the dtype of the input: axis,
@@ -183,17 +194,21 @@ class Adapter(Protocol):
         """Build a layer."""
 
 
-def gaps_of(adapter: Adapter) -> Mapping[str, str]:
-    """Collect what an adapter cannot do: what it declares, and the optional methods that it leaves out.
+def gaps_of(adapter: Adapter, *, convention: bool = True, layers: bool = True) -> dict[str, str]:
+    """Collect what an adapter cannot do: what it declares, what it leaves out, and what its convention excludes.
 
     Parameters
     ----------
     adapter : Adapter
         The adapter.
+    convention : bool
+        Whether to ask its convention; it need not have one to be identified.
+    layers : bool
+        Whether to look for the optional methods of its layers. Where a function builds them, it builds one.
 
     Returns
     -------
-    mapping
+    dict
         Capability to reason.
 
     Raises
@@ -201,63 +216,20 @@ def gaps_of(adapter: Adapter) -> Mapping[str, str]:
     ValueError
         If a declared capability does not exist, or has no reason.
     """
-    declared = gaps_without_convention(adapter)
-    convention = adapter.convention
-    if convention.statistics == "running":
-        for name in _OFFERED:
-            declared.setdefault(name, "running averages that normalize go without it")
-    if convention.statistics == "running" or convention.normalizing_variance != "population":
-        known = "the second derivative is known where the batch's population variance normalizes"
-        declared.setdefault("hessian_vector_product", known)
-    return declared
-
-
-def gaps_without_convention(adapter: Adapter) -> dict[str, str]:
-    """Collect what an adapter cannot do, whatever its convention is, or if it has none.
-
-    Parameters
-    ----------
-    adapter : Adapter
-        The adapter.
-
-    Returns
-    -------
-    dict
-        Capability to reason.
-
-    Raises
-    ------
-    ValueError
-        As of :func:`gaps_of`.
-    """
-    declared = declared_gaps(adapter)
-    known = _layer_of if isinstance(adapter, Hashable) else _layer_of.__wrapped__
-    layer = known(cast("Hashable", adapter))
-    for holder, names in ((layer, _OPTIONAL_OF_LAYER), (adapter, _OPTIONAL_OF_ADAPTER)):
+    gaps = _declared(adapter)
+    optional: list[tuple[Any, tuple[str, ...]]] = [(adapter, _OPTIONAL_OF_ADAPTER)]
+    if layers:
+        known = _layer_of if isinstance(adapter, Hashable) else _layer_of.__wrapped__
+        optional.append((known(cast("Hashable", adapter)), _OPTIONAL_OF_LAYER))
+    for holder, names in optional:
         for name in names:
             if not hasattr(holder, name):
-                declared.setdefault(name, f"the adapter has no {name}")
-    return declared
+                gaps.setdefault(name, f"the adapter has no {name}")
+    return {**_excluded(adapter.convention), **gaps} if convention else gaps
 
 
-def declared_gaps(adapter: Adapter) -> dict[str, str]:
-    """Collect what an adapter declares that it cannot do, without building a layer.
-
-    Parameters
-    ----------
-    adapter : Adapter
-        The adapter.
-
-    Returns
-    -------
-    dict
-        Capability to reason.
-
-    Raises
-    ------
-    ValueError
-        As of :func:`gaps_of`.
-    """
+def _declared(adapter: Adapter) -> dict[str, str]:
+    """Collect the gaps that an adapter declares, and what it does not offer."""
     declared = dict(getattr(adapter, "gaps", {}))
     for name, reason in declared.items():
         if name not in CAPABILITIES:
@@ -276,6 +248,17 @@ def declared_gaps(adapter: Adapter) -> dict[str, str]:
     if find_spec("ml_dtypes") is None:
         declared.setdefault("bfloat16", "ml_dtypes is not installed: pip install 'bnspec[half]'")
     return declared
+
+
+def _excluded(convention: Convention) -> dict[str, str]:
+    """Return what has no meaning, or is not known, under a convention."""
+    gaps: dict[str, str] = {}
+    if convention.statistics == "running":
+        gaps |= dict.fromkeys(_OFFERED, "running averages that normalize go without it")
+    if convention.statistics == "running" or convention.normalizing_variance != "population":
+        known = "the second derivative is known where the batch's population variance normalizes"
+        gaps["hessian_vector_product"] = known
+    return gaps
 
 
 def convention_for(adapter: Adapter) -> Convention:

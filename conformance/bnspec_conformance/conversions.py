@@ -14,7 +14,7 @@ import numpy as np
 import bnspec
 from bnspec.conventions import ALL
 
-from .report.document import put, section, table
+from .report.document import rewrite, section, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,8 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0.
     """
     (name,) = sys.argv[1:] if arguments is None else arguments
-    path = Path(name)
-    path.write_text(put(path.read_text(encoding="utf-8"), SECTION, made()), encoding="utf-8")
+    rewrite(Path(name), SECTION, made())
     return 0
 
 

@@ -214,8 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.docs:
         document.keep(options.docs / "results" / "digits.json", result)
         _draw(result, options.docs / "digits.png")
-        page = options.docs / "training.md"
-        page.write_text(document.put(page.read_text(encoding="utf-8"), "digits", made(result)), encoding="utf-8")
+        document.rewrite(options.docs / "training.md", "digits", made(result))
     fractions = (fraction for each in runs.values() for run in each.values() for fraction in _fractions(run))
     return 0 if all(fraction <= 1.0 for fraction in fractions) else 1
 

@@ -20,7 +20,7 @@ import bnspec
 from .checks import Checks, LawBroken
 from .definition import OUTSIDE
 from .laws import trials
-from .report.document import keep, kept, put, section, table
+from .report.document import keep, kept, rewrite, section, table
 from .subjects import backend_subject
 
 if TYPE_CHECKING:
@@ -161,8 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         failed += row["failed"]
         ordered = [rows[mode or "eager", tape] for mode, tape in order if (mode or "eager", tape) in rows]
         keep(options.results, ordered)
-        text = options.document.read_text(encoding="utf-8")
-        options.document.write_text(put(text, SECTION, made(ordered)), encoding="utf-8")
+        rewrite(options.document, SECTION, made(ordered))
     return 1 if failed else 0
 
 

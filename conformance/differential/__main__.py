@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from bnspec_conformance.report.document import keep, kept, put
+from bnspec_conformance.report.document import keep, kept, rewrite
 
 from .bijectors.document import SECTION as BIJECTORS
 from .bijectors.document import made as made_of_bijectors
@@ -162,8 +162,7 @@ def _show_bijectors(console: Console, found: Mapping[str, Any]) -> None:
 def _write(page: str, result: Mapping[str, Any]) -> None:
     """Put the section into the page."""
     section, make = _PAGES[page]
-    path = _DOCS / f"{page}.md"
-    path.write_text(put(path.read_text(encoding="utf-8"), section, make(result)), encoding="utf-8")
+    rewrite(_DOCS / f"{page}.md", section, make(result))
 
 
 if __name__ == "__main__":

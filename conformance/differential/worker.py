@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import sys
 import time
 import warnings
 from collections import Counter
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bnspec
@@ -18,12 +15,14 @@ from bnspec_conformance.bounds import DEFINITION
 
 from .arguments import given
 from .draw import CHOICES, draw
+from .job import job, parser
 from .judge import Verdict, forget, judge
 from .known import known
 from .originals import load
 from .ours import Ours
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from .draw import Draw
@@ -138,39 +137,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0: what was found is for another to judge.
     """
-    parser = argparse.ArgumentParser(description="Run one original on random configurations.")
-    parser.add_argument("name")
-    parser.add_argument("--count", type=int, default=500)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--backends", nargs="*", help="where the definition is tried too, beside NumPy")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args(arguments)
+    told = parser("Run one original on random configurations.")
+    told.add_argument("name")
+    told.add_argument("--first", type=int, default=0)
+    told.add_argument("--backends", nargs="*", help="where the definition is tried too, beside NumPy")
+    return job(told, _found, arguments)
+
+
+def _found(options: argparse.Namespace) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
-    begin = time.perf_counter()
     original = load(options.name)
     backends = options.backends
     if backends is None:
         backends = _BACKENDS if options.name in _EVERYWHERE else ()
     run = _Run(options.name, original, options.seed, backends)
     results = []
-    told = begin
+    told = time.perf_counter()
     for number in range(options.first, options.first + options.count):
         results.append(run.result(number))
         if time.perf_counter() - told > _SLOW_SECONDS:
             told = time.perf_counter()
             sys.stderr.write(f"{options.name}: {number + 1 - options.first} of {options.count}\n")
             sys.stderr.flush()
-    found = {
+    return {
         "version": original.version,
         "algorithm": original.algorithm,
         "probes": run.probes(),
         "results": results,
-        "seconds": round(time.perf_counter() - begin, 1),
     }
-    options.out.write_text(json.dumps(found, allow_nan=False))
-    return 0
 
 
 if __name__ == "__main__":

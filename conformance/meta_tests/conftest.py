@@ -1,5 +1,7 @@
 """What the tests of the project share."""
 
+import sys
+
 import pytest
 from hypothesis import settings
 
@@ -22,3 +24,20 @@ def backend(request):
     found = bnspec.backend(request.param)
     with found.context():
         yield found
+
+
+@pytest.fixture(scope="module")
+def isolation(tmp_path_factory):
+    """Where the adapters of strangers are tried."""
+    from bnspec_conformance.check import Isolation  # noqa: PLC0415 - an extra, which not every session has
+
+    from .strangers import ADAPTERS  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("strangers")
+    (folder / "strangers.py").write_text(ADAPTERS)
+    (folder / "broken_module.py").write_text("import no_such_package\n")
+    (folder / "leaving_module.py").write_text("import os\nos._exit(5)\n")
+    sys.path.insert(0, str(folder))
+    with Isolation() as found:
+        yield found
+    sys.path.remove(str(folder))

@@ -1,169 +1,21 @@
 """The check of a stranger's implementation: verdicts, explanations, bad adapters, isolation, known failures."""
 
 import json
-import os
-import subprocess
-import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bnspec.conventions import KERAS, TORCH
-from bnspec_conformance.check import Isolation, Request, Unloadable, check, read_known
+from bnspec_conformance.adapter import CAPABILITIES, gaps_of
+from bnspec_conformance.check import Request, Unloadable, check, distances, read_known
 from bnspec_conformance.check._run import _DRAWN, selected
+from bnspec_conformance.identify import compared_cases
 from bnspec_conformance.laws import LAWS
-from bnspec_conformance.report.explained import render
-from bnspec_conformance.report.junit import write_junit
-
-ADAPTERS = """
-import os
-import time
-
-import numpy as np
-
 from bnspec_conformance.mutants import Sound
+from bnspec_conformance.report.explained import render
 
-
-class Good(Sound):
-    pass
-
-
-class Stubborn(Sound):
-    def __init__(self, config):
-        super().__init__(config)
-        self.convention = Sound.convention
-
-
-class OnePass(Sound):
-    def variance(self, x, mean):
-        return self.average(x * x) - mean * mean
-
-
-class Raises(Sound):
-    def read(self):
-        raise RuntimeError("no state today")
-
-
-class Exits(Sound):
-    def __call__(self, x, training):
-        raise SystemExit(0)
-
-
-class Dies(Sound):
-    def __call__(self, x, training):
-        if not training:
-            os._exit(7)
-        return super().__call__(x, training)
-
-
-class Hangs(Sound):
-    def __call__(self, x, training):
-        if not training:
-            time.sleep(600)
-        return super().__call__(x, training)
-
-
-class Shapes(Sound):
-    def __call__(self, x, training):
-        return super().__call__(x, training)[None]
-
-
-class Dtypes(Sound):
-    def __call__(self, x, training):
-        return super().__call__(x, training).astype("complex64")
-
-
-class Views(Sound):
-    def __call__(self, x, training):
-        x[...] = super().__call__(x, training)
-        return x
-
-
-class Lists(Sound):
-    def __call__(self, x, training):
-        return super().__call__(x, training).tolist()
-
-
-class Nans(Sound):
-    def __call__(self, x, training):
-        return super().__call__(x, training) * float("nan")
-
-
-class Prints(Sound):
-    def __call__(self, x, training):
-        print("garbage")
-        return super().__call__(x, training)
-
-
-class Nothing(Sound):
-    gaps = {f"rank {rank}": "no" for rank in range(1, 6)} | dict.fromkeys(("float32", "float16", "float64"), "no")
-
-
-class Slow(Sound):
-    def __call__(self, x, training):
-        time.sleep(1.2)
-        return super().__call__(x, training) + 7
-
-
-class Once(Sound):
-    tried = 0
-
-    def __call__(self, x, training):
-        Once.tried += 1
-        return super().__call__(x, training) + (Once.tried == 1)
-
-
-class Mute(Exception):
-    def __str__(self):
-        raise RuntimeError("no text")
-
-
-class Unspeakable(Sound):
-    def __call__(self, x, training):
-        raise Mute
-
-
-class Control(Sound):
-    def __call__(self, x, training):
-        raise OSError("\\x1b[31mred\\x00")
-
-
-class Bare:
-    def __init__(self, config):
-        self.layer = Sound(config)
-
-    def load(self, *values):
-        self.layer.load(*values)
-
-    def __call__(self, x, training):
-        return self.layer(x, training)
-
-    def read(self):
-        return self.layer.read()
-
-
-NUMBER = 3
-"""
-
-
-@pytest.fixture(scope="module")
-def isolation(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("strangers")
-    (folder / "strangers.py").write_text(ADAPTERS)
-    (folder / "broken_module.py").write_text("import no_such_package\n")
-    (folder / "leaving_module.py").write_text("import os\nos._exit(5)\n")
-    sys.path.insert(0, str(folder))
-    with Isolation() as found:
-        yield found
-    sys.path.remove(str(folder))
-
-
-def request(name, convention=None, grade="naive", **options):
-    return Request(f"strangers:{name}", convention, grade, **options)
-
-
-def checked(isolation, name, *select, convention=None, **options):
-    return check(request(name, convention), isolation, select=select, **options)
+from .strangers import checked, request
 
 
 def test_a_sound_implementation_conforms(isolation):
@@ -177,35 +29,6 @@ def test_a_sound_implementation_conforms(isolation):
     assert found["explanations"] == found["alike"] == found["stale"] == []
     assert json.loads(json.dumps(found)) == found
     assert "strangers:Good conforms" in render(found)
-
-
-def test_an_explanation_says_what_a_reader_needs(isolation, tmp_path):
-    found = checked(isolation, "OnePass", "running")
-    assert found["verdict"] == "broken"
-    first = found["explanations"][0]
-    assert first["law"] == "running.several_steps_then_evaluation"
-    assert first["sentence"]
-    assert first["effect"]
-    assert first["multiple"] > 1.0
-    assert "the mean is" in first["begins"]
-    assert first["failures"] >= 1
-    assert found["alike"][0]["name"] in ("OnePassVariance", "OnePassVarianceUnclamped")
-    assert found["alike"][0]["same"] == len(found["explanations"])
-    text = render(found)
-    for part in (first["law"], "in practice", "smallest input", "times the bound", *found["alike"][0]["references"]):
-        assert part in text
-    # The snippet needs neither the law nor the suite, and shows the number that the message names.
-    (tmp_path / "again.py").write_text(first["snippet"])
-    assert "bnspec" not in first["snippet"]
-    done = subprocess.run(
-        [sys.executable, tmp_path / "again.py"], capture_output=True, text=True, check=True, env=_with_path()
-    )
-    seen = first["message"].partition("Got ")[2].partition(",")[0]
-    assert done.stdout.startswith(f"got {seen} where ")
-
-
-def _with_path():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 @pytest.mark.parametrize(
@@ -272,18 +95,63 @@ def test_what_cannot_be_loaded(isolation, path, text):
     assert text in str(error.value)
 
 
-def test_what_is_slow_or_flaky_or_has_no_text_is_reported_all_the_same(isolation, tmp_path):
-    select = ("running.aliased_arrays",)
-    found = checked(isolation, "Slow", *select)
-    assert "times the bound" in found["explanations"][0]["message"]
-    found = checked(isolation, "Once", *select)
-    assert "Tried again, alone, it passes" in found["explanations"][0]["message"]
-    assert found["alike"] == []
-    found = checked(isolation, "Unspeakable", *select)
-    assert "Mute: (its text cannot be read)" in found["explanations"][0]["message"]
-    found = checked(isolation, "Control", *select)
-    write_junit(found, tmp_path / "junit.xml")
-    assert "red" in (tmp_path / "junit.xml").read_text()
+def test_scales_that_an_adapter_cannot_have_are_skipped_and_counted(isolation):
+    found = checked(isolation, "DeclaredPositive")
+    assert found["verdict"] == "conforms"
+    assert found["skips"]["strangers:DeclaredPositive"]["any gamma: softplus"] > 50
+    assert "any gamma: softplus" in render(found)
+    assert found["summary"]["passed"] > 20
+    found = checked(isolation, "Positive", "normalization.evaluation", explained=1)
+    assert found["verdict"] == "broken"
+    assert "gamma must be larger than epsilon" in found["explanations"][0]["message"]
+
+
+def test_two_implementations_are_as_far_apart_as_their_bounds_or_further(isolation):
+    def verdicts(one, other):
+        apart = distances(one, other, isolation)
+        assert len({each.case for each in apart}) == len(apart) > 15
+        return apart, {each.verdict for each in apart if each.verdict != "not compared"}
+
+    torch = Request("bnspec_conformance.peers.torch:TORCH", TORCH, "naive")
+    same, seen = verdicts(request("Good", TORCH), request("Good", TORCH))
+    assert seen == {"agree"}
+    assert {each.roundoffs for each in same} == {0.0}
+    apart, seen = verdicts(request("Good", TORCH), torch)
+    assert seen == {"agree"}
+    assert max(each.roundoffs for each in apart) > 0
+    assert max(max(each.output, each.moving_mean, each.moving_variance) for each in apart) <= 1
+    assert any("the layer has its feature axis at 1" in each.reason for each in apart)
+    # Keras divides by N where torch divides by N - 1, and nothing else is different.
+    apart, seen = verdicts(request("Good", KERAS), torch)
+    assert seen == {"differ"}
+    for each in apart:
+        if each.verdict == "differ":
+            assert each.moving_variance > 10
+            assert each.moving_mean <= 1
+    assert verdicts(request("Nothing"), request("Good"))[1] == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("Raises", "RuntimeError: no state today"), ("Shapes", ""), ("Nans", ""), ("Dies", "exit code 7")],
+)
+def test_no_answer_and_one_that_is_no_number_differ(isolation, monkeypatch, name, reason):
+    few = compared_cases()[:2]
+    monkeypatch.setattr("bnspec_conformance.check._outputs.compared_cases", lambda: few)
+    apart = distances(request(name, TORCH), request("Good", TORCH), isolation)
+    assert {each.verdict for each in apart} == {"differ"}
+    assert all(reason in each.reason for each in apart)
+    assert reason or {each.output for each in apart} == {float("inf")}
+    apart = distances(request(name, TORCH), request(name, TORCH), isolation)
+    assert {each.verdict for each in apart} == ({"not compared"} if reason else {"agree"})
+
+
+def test_what_no_law_asks_for_is_no_capability():
+    page = (Path(__file__).parents[2] / "docs/check.md").read_text()
+    assert "there is no capability `sync`" in page
+    assert "sync" not in CAPABILITIES
+    with pytest.raises(ValueError, match="gaps must name capabilities"):
+        gaps_of(type("Early", (Sound,), {"gaps": {"sync": "no"}}))
 
 
 def test_drawn_cases_that_are_all_skipped_prove_nothing(isolation):

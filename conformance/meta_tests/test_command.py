@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from bnspec import State, convert
@@ -69,7 +71,7 @@ def test_a_failing_check_explains_itself(bnspec, broken, tmp_path):
         "OnePassVarianceUnclamped",
     ):
         assert part in out
-    assert bnspec("report", "result.json", "--junit", "again.xml") == out
+    assert bnspec("report", "result.json", "--junit", "again.xml", code=1) == out
     suite = ET.parse(tmp_path / "junit.xml").getroot()
     assert len(suite.findall(".//failure")) == json.loads((tmp_path / "result.json").read_text())["summary"]["failed"]
     assert (tmp_path / "junit.xml").read_text() == (tmp_path / "again.xml").read_text()
@@ -99,6 +101,42 @@ def test_nothing_to_check(bnspec, broken, tmp_path):
     assert "SystemExit" in bnspec("identify", "leaves:Thing", code=3)
 
 
+def test_a_report_exits_as_its_check_did(bnspec, tmp_path):
+    kept = tmp_path / "result.json"
+    cell = {"passed": 1, "failed": 0, "known": 0, "skipped": 0, "worst": None}
+    suite = {"table": {"numpy": {"running": cell}}, "absent": {}, "skips": {}, "trials": []}
+    for summary, code in (({"passed": 1, "failed": 0}, 0), ({"passed": 1, "failed": 1}, 1), ({"passed": 0}, 4)):
+        whole = json.dumps({**suite, "summary": {"failed": 0, "known": 0, "skipped": 2, **summary}})
+        kept.write_text(whole)
+        assert "2 skipped" in bnspec("report", "result.json", code=code)
+    wrong = (
+        "{}",
+        "[]",
+        "3",
+        "[" * 10_000,
+        whole[:-20],
+        '{"table": []}',
+        '{"verdict": "fine"}',
+        json.dumps(suite),
+        "\xff",
+    )
+    for text in wrong:
+        kept.write_bytes(text.encode("latin-1"))
+        assert "must be a whole result" in bnspec("report", "result.json", "--junit", "junit.xml", code=2)
+    assert not (tmp_path / "junit.xml").exists()
+
+
+def test_nothing_that_is_observable_names_no_convention(bnspec, tmp_path):
+    text = Path(template.__file__).read_text(encoding="utf-8")
+    (tmp_path / "mute.py").write_text(text.replace("    def load", "    load = None\n\n    def loads"))
+    out = bnspec("identify", "mute:MyBatchNorm", "--json", "seen.json", code=4)
+    assert "follows no convention that can be told" in out
+    assert "KERAS" not in out
+    assert json.loads((tmp_path / "seen.json").read_text())["nearest"] == []
+    bnspec("check", "mute:MyBatchNorm", "--convention", "auto", code=4)
+    bnspec("compare", "mute:MyBatchNorm", "mute:MyBatchNorm", code=4)
+
+
 def test_a_convention_is_identified(bnspec, broken, tmp_path):
     out = bnspec("identify", broken, "--json", "seen.json")
     assert "momentum_weighs" in out
@@ -119,10 +157,25 @@ def test_two_implementations_are_compared(bnspec, broken, tmp_path):
     (tmp_path / "other.py").write_text(text.replace("x.var(axes)", "x.var(axes, ddof=1)"))
     out = bnspec("compare", "one:MyBatchNorm", "other:MyBatchNorm", "--select", "running", code=1)
     assert "normalizing_variance" in out
+    assert len(re.findall(r"^ float32, .* differ *$", out, re.MULTILINE)) == 4
+    assert re.search(r"not compared +\d+  one:MyBatchNorm: float16: not built yet", out)
     out = bnspec("compare", "one:MyBatchNorm", broken, "--select", "running", "--json", "both.json", code=1)
     assert "The same convention" in out
-    assert len(json.loads((tmp_path / "both.json").read_text())["laws"]) == 2
-    assert "The same outcomes" in bnspec("compare", "one:MyBatchNorm", "one:MyBatchNorm", "--select", "running")
+    kept = json.loads((tmp_path / "both.json").read_text())
+    assert len(kept["laws"]) == 2
+    # Far from 0 alone, one pass has other numbers.
+    assert {each["case"].split(",")[0] for each in kept["outputs"] if each["verdict"] == "differ"} == {"far from 0"}
+    assert {each["case"].split(",")[0] for each in kept["outputs"] if each["verdict"] == "agree"} == {"float32"}
+    out = bnspec("compare", "one:MyBatchNorm", "one:MyBatchNorm", "--select", "running")
+    assert "The same outcomes" in out
+    assert len(re.findall(" agree *$", out, re.MULTILINE)) == 6
+    assert not re.search(" differ *$", out, re.MULTILINE)
+    (tmp_path / "flat.py").write_text(text.replace('"float64",', '"float64", "rank 4",'))
+    out = bnspec("compare", "one:MyBatchNorm", "flat:MyBatchNorm", "--select", "running")
+    assert re.search(r"tried on one alone: \d+", out)
+    (tmp_path / "rare.py").write_text(text.replace('"float64",', '"float32", "rank 1", "rank 2", "rank 3", "rank 4",'))
+    out = bnspec("compare", "rare:MyBatchNorm", "rare:MyBatchNorm", "--select", "axes", code=4)
+    assert "No case that both can be asked" in out
 
 
 def test_batch_norms_in_a_file_are_converted(bnspec, tmp_path):
@@ -130,7 +183,8 @@ def test_batch_norms_in_a_file_are_converted(bnspec, tmp_path):
     arrays = {f"net.bn.{name}": np.asarray(value, np.float32) for name, value in one.items()}
     arrays["net.bn.num_batches_tracked"] = np.asarray(3)
     arrays["net.fc.weight"] = np.ones((2, 2), np.float32)
-    save_file(arrays, tmp_path / "in.safetensors")
+    metadata = {"format": "pt", "trained on": "näheres unbekannt"}
+    save_file(arrays, tmp_path / "in.safetensors", metadata=metadata)
     given = ("convert", "in.safetensors", "out.safetensors", "--source", "torch", "--target", "keras")
     assert "1 batch norms, from TORCH to KERAS" in bnspec(*given)
     found = load_file(tmp_path / "out.safetensors")
@@ -138,6 +192,9 @@ def test_batch_norms_in_a_file_are_converted(bnspec, tmp_path):
         f"net.bn.{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance", "num_batches")
     }
     np.testing.assert_array_equal(found["net.bn.moving_variance"], arrays["net.bn.running_var"])
+    np.testing.assert_array_equal(found["net.fc.weight"], arrays["net.fc.weight"])
+    with safe_open(tmp_path / "out.safetensors", framework="numpy") as opened:
+        assert opened.metadata() == metadata
     bnspec(*given, "--keep", "statistics", "--count", "8")
     found = load_file(tmp_path / "out.safetensors")
     state = State(*(arrays[f"net.bn.{name}"] for name in ("running_mean", "running_var", "num_batches_tracked")))
@@ -145,6 +202,11 @@ def test_batch_norms_in_a_file_are_converted(bnspec, tmp_path):
     np.testing.assert_array_equal(found["net.bn.moving_variance"], expected.moving_variance)
     assert (found["net.bn.moving_variance"] != arrays["net.bn.running_var"]).all()
     assert bnspec(*given, "--keep", "statistics", code=1) == ""  # the message is on stderr
+    del arrays["net.bn.num_batches_tracked"]
+    save_file(arrays, tmp_path / "in.safetensors")
+    bnspec(*given)
+    with safe_open(tmp_path / "out.safetensors", framework="numpy") as opened:
+        assert opened.metadata() is None
     save_file({"a": np.ones(2)}, tmp_path / "in.safetensors")
     bnspec(*given, code=1)
     (tmp_path / "in.safetensors").write_bytes(b"something else")
@@ -159,5 +221,3 @@ def test_the_help_and_the_rest(bnspec, tmp_path):
     assert "Example:" in bnspec("check", "--help")
     assert bnspec("--version").startswith("bnspec ")
     assert "numpy" in bnspec("backends")
-    (tmp_path / "result.json").write_text("{}")
-    assert "must be a result of bnspec" in bnspec("report", "result.json", code=2)

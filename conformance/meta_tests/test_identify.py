@@ -307,6 +307,8 @@ def test_what_an_adapter_raises_is_the_reason(method):
     found = identify(without_convention(**{method: fail}))
     assert [each.name for each in found.fields] == FIELDS
     assert not any(each.known for each in found.fields)
+    assert (found.names, found.nearest, found.convention) == ((), (), None)
+    assert found.to_json()["convention"] is None
     assert found.field("average").reason == "raised RuntimeError: out of order"
     # What evaluation gives can be found without reading.
     assert {each.topic for each in found.findings if each.value != "not measured"} <= {"output in evaluation"}

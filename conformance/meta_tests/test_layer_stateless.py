@@ -7,7 +7,7 @@ import bnspec
 from bnspec.layers import BatchNormalization
 from bnspec_conformance.definition import paired, receive
 
-from .layer_helpers import SECOND, W, X, bits, split
+from .layer_helpers import SECOND, W, X, assert_rounded, bits, split, values
 
 ARGUMENTS = [{}, {"renorm": True}, {"virtual_batch_size": 2}]
 
@@ -99,6 +99,27 @@ def test_it_can_be_differentiated(backend):
     for seen, expected in zip(gradients, (found.gamma, found.beta), strict=True):
         assert np.isfinite(receive(backend, seen)).all()
         assert (np.sign(receive(backend, seen)) == np.sign(receive(backend, expected))).all()
+
+
+def test_torch_compiles_the_change_of_variables_too():
+    backend = bnspec.backend("torch")
+    layer, other = built(backend), built(backend)
+    compiled = backend.compile(lambda x: layer(x, training=True))
+    for batch in (X, SECOND, X):
+        compiled(backend.asarray(batch))
+        other(backend.asarray(batch), training=True)
+        assert values(layer)["num_batches"] == values(other)["num_batches"]
+        for name in ("moving_mean", "moving_variance"):
+            assert_rounded(values(layer)[name] + 10, values(other)[name] + 10, 8)
+
+
+def test_a_training_call_inside_torch_func_is_refused():
+    backend = bnspec.backend("torch")
+    layer, xp = built(backend), backend.namespace()
+    before = layer.get_weights()
+    with pytest.raises(TypeError, match=r"moving_mean must have values: inside a compiler.*call its stateless_call"):
+        backend.value_and_grad(lambda arrays: xp.sum(layer(arrays[0], training=True)))((backend.asarray(X),))
+    assert all((old == new).all() for old, new in zip(before, layer.get_weights(), strict=True))
 
 
 def traced(backend, function):

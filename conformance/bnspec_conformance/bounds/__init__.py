@@ -34,6 +34,7 @@ from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grad
 from ._forward import normalized, running
 from ._functions import function_goal, function_gradient, relative_to_one, second_derivative_goal
 from ._gradients import GradientErrors, evaluation_gradients, second_derivative, summed, training_gradients
+from ._maps import sum_of_kernels
 from ._parts import (
     Uncertain,
     averaged,
@@ -108,6 +109,7 @@ __all__ = [
     "second_derivative_goal",
     "share_roundings",
     "squared",
+    "sum_of_kernels",
     "summed",
     "through_sums",
     "training_gradients",

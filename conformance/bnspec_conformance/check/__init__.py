@@ -4,16 +4,19 @@ from ._attempt import Request
 from ._identified import identified
 from ._isolation import Isolation
 from ._known import Known, read_known, stale
+from ._outputs import Distance, distances
 from ._remote import Remote, remote_subject
 from ._run import Unloadable, check
 
 __all__ = [
+    "Distance",
     "Isolation",
     "Known",
     "Remote",
     "Request",
     "Unloadable",
     "check",
+    "distances",
     "identified",
     "read_known",
     "remote_subject",

@@ -31,8 +31,11 @@ __all__ = ["Explanation", "explain", "resemble"]
 _RATIOS = (0.0, 1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
 """Means, in deviations, at which a failure is looked for."""
 
+_TRIES = 5
+"""How often a failure is tried again: what fails now and then is not explained by its numbers."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """What a broken law is about.
 
@@ -52,20 +55,26 @@ class Explanation:
         From which mean on, in deviations, the law is broken, where that decides.
     snippet : str
         A program that shows it again.
-    reproduced : bool
-        Whether it was broken again.
+    tried, failed : int
+        How often it was tried again on that input, and how often it was broken in the same way.
     """
 
     law: str
     sentence: str
     effect: str
     case: str
-    message: str
-    smaller: str
-    multiple: float | None
-    begins: str
-    snippet: str
-    reproduced: bool
+    message: str = ""
+    smaller: str = ""
+    multiple: float | None = None
+    begins: str = ""
+    snippet: str = ""
+    tried: int
+    failed: int
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether it was broken every time."""
+        return self.failed == self.tried
 
 
 def _broken(adapter: Any, law: Law, case: Case, grade: str) -> BaseException | None:
@@ -98,10 +107,13 @@ def explain(request: Request, law: str, case: str | Case) -> Explanation:
         adapter = adapter_of(request.path, request.convention)
         sound = Following(cast("Any", Complete), adapter.convention)
         able = not (found.requires | given.requires) & gaps_of(sound).keys()
+        gaps = gaps_of(adapter)
 
         kind = type(_broken(adapter, found, given, request.grade))
 
         def broken(other: Case) -> bool:
+            if other.requires & gaps.keys():
+                return False
             # What breaks the law for a sound implementation too is no case of that law.
             sound_too = _broken(sound, found, other, request.grade) is not None
             return not sound_too and type(_broken(adapter, found, other, request.grade)) is kind
@@ -109,25 +121,28 @@ def explain(request: Request, law: str, case: str | Case) -> Explanation:
         small = smallest(given, broken, request.seed) if able and kind is not type(None) and broken(given) else given
         traced = Traced(adapter)
         error = _broken(traced, found, small, request.grade)
-        begins = _begins(adapter, sound, found, small, request.grade) if able and error is not None else ""
+        others = [_broken(adapter, found, small, request.grade) for _ in range(_TRIES - 1)]
+        failed = sum(each is not None and type(each) is type(error or each) for each in (error, *others))
+        about = Explanation(
+            law=law, sentence=found.sentence, effect=found.effect, case=given.id, tried=_TRIES, failed=failed
+        )
+        if error is None or not about.reproduced:
+            return about
+        begins = _begins(adapter, sound, found, small, request.grade) if able else ""
     miss = error.miss if isinstance(error, LawBroken) else None
-    message = str(error) if isinstance(error, LawBroken) else raised(found, error) if error else ""
-    return Explanation(
-        law=law,
-        sentence=found.sentence,
-        effect=found.effect,
-        case=given.id,
+    message = str(error) if isinstance(error, LawBroken) else raised(found, error)
+    return replace(
+        about,
         message=message,
         smaller=_words(small),
         multiple=None if miss is None else miss.multiple,
         begins=begins,
-        snippet="" if error is None else snippet(request.path, traced.calls, miss, message),
-        reproduced=error is not None,
+        snippet=snippet(request.path, traced.calls, miss, message),
     )
 
 
 def _begins(adapter: Any, sound: Any, law: Law, case: Case, grade: str) -> str:
-    """Say from which mean on, in deviations, a law is broken, where it is not always."""
+    """Say from which mean on, in deviations, a law is broken, where it is not always, and is so every time."""
 
     def at(ratio: float) -> bool | None:
         other = replace(case, draw=None, mean=ratio * case.deviation)
@@ -135,11 +150,16 @@ def _begins(adapter: Any, sound: Any, law: Law, case: Case, grade: str) -> str:
             return None
         return _broken(adapter, law, other, grade) is not None
 
-    seen = {ratio: at(ratio) for ratio in _RATIOS}
+    seen = {_RATIOS[0]: at(_RATIOS[0])}
+    if seen[_RATIOS[0]]:
+        return ""
+    seen |= {ratio: at(ratio) for ratio in _RATIOS[1:]}
     wrong = [ratio for ratio, bad in seen.items() if bad]
-    if not wrong or seen[0.0]:
+    if not wrong:
         return ""
     below = max(ratio for ratio in seen if ratio < wrong[0])
+    if any(at(ratio) is not seen[ratio] for ratio in (below, wrong[0]) for _ in range(_TRIES)):
+        return ""
     return f"it begins where the mean is {wrong[0]:g} standard deviations from 0; at {below:g} it is not seen"
 
 

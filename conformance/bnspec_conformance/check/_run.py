@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ._attempt import Description, Request
+    from ._explain import Explanation
     from ._known import Known
 
 __all__ = ["Unloadable", "answered", "check", "loaded", "selected", "sent"]
@@ -262,11 +263,9 @@ def _explained(
     explanations = []
     for law, outcome, answer in answers:
         try:
-            found = _plain(law, outcome) if answer is None else asdict(answer())
+            found = _plain(law, outcome) if answer is None else _told(answer(), outcome)
         except (Ended, Raised):
             found = _plain(law, outcome)
-        if not found["reproduced"]:
-            found["message"] = f"{outcome.message} Tried again, alone, it passes."
         explanations.append({**found, "failures": counts[law]})
     broken = [
         (law, _of(outcome))
@@ -285,6 +284,14 @@ def _explained(
 def _of(outcome: Outcome) -> Any:
     """Return the case that failed, or its id."""
     return outcome.case if outcome.drawn is None else outcome.drawn
+
+
+def _told(found: Explanation, outcome: Outcome) -> dict[str, Any]:
+    """Return an explanation as plain data; what does not repeat has the message of the trial."""
+    again = (
+        f"{outcome.message} That does not repeat: tried {found.tried} times more, alone, it fails {found.failed} times."
+    )
+    return {**asdict(found), "message": found.message or again, "reproduced": found.reproduced}
 
 
 def _plain(law: str, outcome: Outcome) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from bnspec_conformance.adapter import Config
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Call", "Traced"]
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["Call", "Traced", "address", "owner"]
 
 
 class Watched(Config):
@@ -36,7 +38,7 @@ class Call(NamedTuple):
     method : str
         ``""`` where the adapter built a layer, ``"__call__"`` where the layer was called.
     arguments : tuple
-        Copies of what was given, as it was before the call.
+        Copies of what was given, as it was before the call: views stay views, and what shares memory does so.
     options : dict
         Keyword arguments, likewise.
     result : object
@@ -83,8 +85,9 @@ class Traced:
         """Return the function, whose calls are written down."""
 
         def call(*arguments: Any, **options: Any) -> Any:
-            kept = tuple(_copy(value) for value in arguments)
-            named = {key: _copy(value) for key, value in options.items()}
+            copies = _Copies()
+            kept = tuple(copies.of(value) for value in arguments)
+            named = {key: copies.of(value) for key, value in options.items()}
             result = None
             try:
                 result = function(*arguments, **options)
@@ -118,5 +121,50 @@ class _TracedLayer:
         return _TracedLayer(self._trace, number, layer)
 
 
-def _copy(value: Any) -> Any:
-    return value.copy() if isinstance(value, np.ndarray) else value
+class _Copies:
+    """Copies of the arguments of one call, in the same memory layout, read-only or the same object where those are."""
+
+    def __init__(self) -> None:
+        self._originals: list[Any] = []  # kept, so that no other object gets the id of one of them
+        self._made: dict[int, Any] = {}
+
+    def of(self, value: Any) -> Any:
+        """Return the copy of an array, and anything else as it is."""
+        if not isinstance(value, np.ndarray):
+            return value
+        if id(value) not in self._made:
+            self._originals.append(value)
+            self._made[id(value)] = self._copy(value)
+        return self._made[id(value)]
+
+    def _copy(self, value: Array) -> Array:
+        memory = owner(value)
+        if memory is value or not value.size:
+            made = value.copy(order="K")
+        else:
+            whole = self.of(memory)
+            # Memory with holes in it, or that is read-only to all but this view, has no such copy.
+            if whole.strides != memory.strides or value.flags.writeable > whole.flags.writeable:
+                return value.copy(order="K")
+            # As bytes, because dtypes that NumPy does not know have no buffer.
+            made = np.ndarray(
+                value.shape,
+                value.dtype,
+                whole.ravel("K").view(np.uint8),
+                address(value) - address(memory),
+                value.strides,
+            )
+        made.flags.writeable = value.flags.writeable
+        return made
+
+
+def owner(value: Array) -> Array:
+    """Return the array whose memory a view shows; the array itself where it is none."""
+    while isinstance(value.base, np.ndarray):
+        value = value.base
+    return value
+
+
+def address(value: Array) -> int:
+    """Return where the first element is in memory."""
+    return int(value.__array_interface__["data"][0])

@@ -9,8 +9,9 @@ import typer
 
 from ._backends import backends
 from ._check import check
+from ._compare import compare
 from ._convert import convert
-from ._identify import compare, identify
+from ._identify import identify
 from ._init import init
 from ._report import report
 
@@ -18,8 +19,9 @@ __all__ = ["app"]
 
 _CODES = """
 Exit codes: 0 where all is well; 1 where a law is broken, where an entry of the known failures is stale, where two
-implementations differ, or where a file cannot be converted; 2 for a wrong option; 3 where an implementation cannot be
-loaded; 4 where nothing was proven, because everything was skipped.
+implementations differ, or where a file cannot be converted; 2 for a wrong option, or a file that is not what it must
+be; 3 where an implementation cannot be loaded; 4 where nothing was proven, because everything was skipped or nothing
+could be observed. report exits as the check did whose result it draws.
 """
 
 app = typer.Typer(

@@ -14,15 +14,15 @@ from bnspec_conformance.report.explained import render
 from bnspec_conformance.report.junit import write_junit
 
 from ._common import (
-    BROKEN,
     UNLOADABLE,
-    UNPROVEN,
+    VERDICTS,
     Implementation,
     clear,
     console,
     convention_of,
     fail,
     look_here,
+    seen_of,
     stderr,
 )
 
@@ -77,7 +77,8 @@ def check(
 
         try:
             if convention == "auto":
-                wanted = identified(implementation, isolation, timeout=timeout, findings=False).convention
+                seen = identified(implementation, isolation, timeout=timeout, findings=False)
+                wanted = seen_of(implementation, seen)
             request = Request(implementation, wanted, grade.value, seed, max_examples)
             found = run(request, isolation, select=select or (), known=known, timeout=timeout, progress=show)
         except Unloadable as error:
@@ -89,5 +90,4 @@ def check(
         results.save(found, json)
     if junit:
         write_junit(found, junit)
-    code = {"conforms": 0, "broken": BROKEN, "unproven": UNPROVEN}[found["verdict"]]
-    raise typer.Exit(code)
+    raise typer.Exit(VERDICTS[found["verdict"]])

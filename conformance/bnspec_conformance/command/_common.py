@@ -13,22 +13,28 @@ from bnspec import conventions
 
 if TYPE_CHECKING:
     from bnspec.conventions import Convention
+    from bnspec_conformance.identify import Identification
 
 __all__ = [
     "BROKEN",
     "UNLOADABLE",
     "UNPROVEN",
+    "VERDICTS",
     "Implementation",
+    "Timeout",
     "clear",
     "console",
     "convention_of",
     "fail",
     "look_here",
+    "seen_of",
     "stderr",
 ]
 
 BROKEN, UNLOADABLE, UNPROVEN = 1, 3, 4
+VERDICTS = {"conforms": 0, "broken": BROKEN, "unproven": UNPROVEN}
 
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that a case may take.")]
 Implementation = Annotated[str, typer.Argument(metavar="MODULE:ATTR", help="The adapter of the implementation.")]
 
 console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -58,6 +64,14 @@ def clear(*targets: Path | None) -> None:
                 target.unlink()
             except OSError as error:
                 raise typer.BadParameter(f"{target} must be a file that can be written: {error}") from error
+
+
+def seen_of(path: str, found: Identification) -> Convention:
+    """Return the convention that was identified; where nothing was observable, nothing can be proven under it."""
+    if found.convention is None:
+        why = next((field.reason for field in found.fields if field.name == "average"), "")
+        fail(f"Something of {path} must be observable to identify its convention. Got nothing: {why}.", UNPROVEN)
+    return found.convention
 
 
 def convention_of(name: str | None) -> Convention | None:

@@ -63,8 +63,8 @@ def convert(
     target_epsilon: Annotated[float | None, typer.Option(help="Where it is not that of the source.")] = None,
 ) -> None:
     """Convert the batch norms in a file from one library's convention, and names, to another's."""
-    from safetensors import SafetensorError  # noqa: PLC0415 - the other subcommands need none
-    from safetensors.numpy import load_file, save  # noqa: PLC0415
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - the other subcommands need none
+    from safetensors.numpy import save  # noqa: PLC0415
 
     if not out.parent.is_dir():
         raise typer.BadParameter(f"The folder of {out} must be there.", param_hint="OUT")
@@ -73,7 +73,9 @@ def convert(
     before = _NAMES.get(old.name, Names())
     after = _NAMES.get(new.name, Names())
     try:
-        arrays = load_file(file)
+        with safe_open(file, framework="numpy") as opened:
+            arrays = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - it has no iterator
+            metadata = opened.metadata()
     except (SafetensorError, TypeError) as error:  # a dtype that NumPy has not
         text = f"{file} must be a safetensors file of dtypes that NumPy has: {error}"
         raise typer.BadParameter(text, param_hint="FILE") from error
@@ -93,7 +95,7 @@ def convert(
             converted.pop(layer + name, None)
         converted |= {layer + getattr(after, name): value for name, value in made.items()}
     draft = out.with_name(f"{out.name}.partial")
-    draft.write_bytes(save(converted))
+    draft.write_bytes(save(converted, metadata=metadata))
     draft.replace(out)
     console.print(f"{out}: {len(layers)} batch norms, from {old.name} to {new.name}")
 

@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 
 import bnspec
-from bnspec_conformance.report.document import keep, kept, put
+from bnspec_conformance.report.document import keep, kept, rewrite
 from bnspec_conformance.standard.suite import UNKNOWN_DIMENSIONS, XLA
 
 from .accuracy import DTYPES, FUNCTIONS, measure
@@ -146,8 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "gradients": [measured_gradient(case) for case in CASES],
         }
         keep(options.results, result)
-    text = options.document.read_text(encoding="utf-8")
-    options.document.write_text(put(text, SECTION, made(result)), encoding="utf-8")
+    rewrite(options.document, SECTION, made(result))
     missed = failures(result)
     for line in missed:
         console.print(line, markup=False)

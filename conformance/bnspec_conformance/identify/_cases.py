@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "FromZero",
     "Loaded",
     "cast",
+    "compared_cases",
     "in_layout",
     "layout_of",
     "missing",
@@ -78,6 +79,33 @@ def in_layout(rank: int, axis: int, count: int) -> tuple[int, ...]:
     if rank > 1:
         sizes[1 if axis == 0 else 0] = count
     return tuple(sizes)
+
+
+@cache
+def compared_cases() -> tuple[Loaded, ...]:
+    """Return the cases on which two implementations are compared: each layout, and dtypes and far means in a few.
+
+    Every layer can have their gamma, and none is on a fixed point.
+    """
+    hard: dict[str, dict[str, Any]] = {
+        "float16": {"dtype": "float16"},
+        "bfloat16": {"dtype": "bfloat16"},
+        "float64": {"dtype": "float64"},
+        "far from 0": {"mean": 2.0**12, "deviation": 1.0},
+    }
+    kinds = [("float32", {}, LAYOUTS), *((name, changes, LAYOUTS[:3]) for name, changes in hard.items())]
+    return tuple(
+        Loaded(
+            id=f"{name}, rank {rank}, axis {axis}",
+            shapes=tuple(in_layout(rank, axis, count) for count in (5, 4)),
+            axis=(axis,),
+            epsilon=0.1,
+            take=MOMENTUM,
+            **changes,
+        )
+        for name, changes, layouts in kinds
+        for rank, axis in layouts
+    )
 
 
 def missing(case: Case, gaps: Mapping[str, str]) -> str:

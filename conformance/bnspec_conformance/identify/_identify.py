@@ -83,7 +83,7 @@ def _identified(adapter: Adapter, *, findings: bool) -> Identification:
             elif each.name == "normalizing_variance" and probe.known.get("statistics") == "running":
                 probe.known[each.name] = "population"
     observations = tuple(seen[name] for name in FIELDS)
-    nearest = ranked(observations)
-    convention = built(observations, nearest[0])
+    nearest = ranked(observations) if any(each.fits for each in observations) else ()
+    convention = built(observations, nearest[0]) if nearest else None
     found = tuple(findings_of(probe)) if findings else ()
     return Identification(observations, convention, nearest, found)

@@ -10,7 +10,7 @@ import numpy as np
 
 from bnspec.conventions import KERAS, Convention
 from bnspec_conformance import expectation
-from bnspec_conformance.adapter import CAPABILITIES, convention_for, declared_gaps, gaps_without_convention
+from bnspec_conformance.adapter import convention_for, gaps_of
 
 from ._cases import MOMENTUM, FromZero, Loaded, in_layout, layout_of
 from ._fit import LOOSEST
@@ -131,13 +131,10 @@ class Probe:
 
 def _gaps(adapter: Adapter) -> dict[str, str]:
     """Collect the gaps; where a function builds layers and fails to build one, those of its methods are not known."""
-    declared = declared_gaps(adapter)
     try:
-        return gaps_without_convention(adapter)
-    except Exception:  # noqa: BLE001 - each field reports what building its layer raises
-        of_adapter = (name for name, text in CAPABILITIES.items() if text.startswith("Adapter."))
-        missing = (name for name in of_adapter if not hasattr(adapter, name))
-        return {**dict.fromkeys(missing, "the adapter lacks it"), **declared}
+        return gaps_of(adapter, convention=False)
+    except Exception:  # noqa: BLE001 - each field reports what building its layer raises; a wrong gap raises again
+        return gaps_of(adapter, convention=False, layers=False)
 
 
 def _loaded(case: Case) -> tuple[Array | None, ...]:

@@ -96,24 +96,25 @@ class Identification:
     ----------
     fields : tuple of Observation
         One for each field of the convention in which implementations differ, in the convention's order.
-    convention : Convention
+    convention : Convention or None
         What was seen, with the fields that were not observable from the nearest named convention. Its name is that of
-        the nearest, with ``"-seen"`` behind it where they differ.
+        the nearest, with ``"-seen"`` behind it where they differ. None where no field has a value.
     nearest : tuple of Nearness
-        Every named convention, the nearest first; those that differ alike in the order of ``conventions.ALL``.
+        Every named convention, the nearest first; those that differ alike in the order of ``conventions.ALL``. Empty
+        where no field has a value: all are then as near.
     findings : tuple of Finding
         What was seen beside the convention.
     """
 
     fields: tuple[Observation, ...]
-    convention: Convention
+    convention: Convention | None
     nearest: tuple[Nearness, ...]
     findings: tuple[Finding, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The named conventions that differ in the fewest of the observed fields."""
-        least = len(self.nearest[0].differences)
+        """The named conventions that differ in the fewest of the observed fields; none where no field has a value."""
+        least = min((len(each.differences) for each in self.nearest), default=0)
         return tuple(each.convention for each in self.nearest if len(each.differences) == least)
 
     @property

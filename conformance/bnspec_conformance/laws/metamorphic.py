@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _AVERAGES = ("moving_mean", "moving_variance")
 _OFFSETS = (1024.0, -4096.0)
 _FACTORS = (2.0**-9, 2.0**11)
+_SCALING = ("any gamma",)  # k^2 times epsilon is larger than any gamma
 
 
 class _Relation(NamedTuple):
@@ -61,7 +62,7 @@ def offset(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
         _require_related(adapter, case, shifted(case, by), _Relation(offset=by), grade, checks)
 
 
-@law("metamorphic", SCALED, conventions=2)
+@law("metamorphic", SCALED, requires=_SCALING, conventions=2)
 def scale(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """Under k^2 times epsilon, k times the input has the same output, k times the mean and k^2 times the variance.
 
@@ -71,7 +72,7 @@ def scale(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
         _require_related(adapter, case, scaled(case, factor), _Relation(factor), grade, checks)
 
 
-@law("metamorphic", EXACT_OFFSETS + SCALED, requires=("gradients",), conventions=2)
+@law("metamorphic", EXACT_OFFSETS + SCALED, requires=("gradients", *_SCALING), conventions=2)
 def gradients_of_moved_input(adapter: Adapter, case: Case, grade: Grade, checks: Checks) -> None:
     """An offset of the input changes no gradient; a factor k, under k^2 times epsilon, divides that of the input.
 

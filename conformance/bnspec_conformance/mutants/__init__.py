@@ -2,6 +2,7 @@
 
 from . import (
     _adjustment,
+    _bijection,
     _calls,
     _conventions,
     _degenerate,
@@ -32,6 +33,7 @@ _TOPICS = (
     _ghosts,
     _renorm,
     _adjustment,
+    _bijection,
 )
 
 MUTANTS: tuple[Mutant, ...] = tuple(mutant for topic in _TOPICS for mutant in topic.FOUND)

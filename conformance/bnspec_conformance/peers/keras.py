@@ -9,6 +9,7 @@ import numpy as np
 from bnspec.conventions import KERAS as CONVENTION
 
 from . import _jax, _tensorflow, _torch
+from ._keras import VariablesOfKeras, arguments
 
 if TYPE_CHECKING:
     from bnspec_conformance.adapter import Config
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["KERAS"]
 
 
-class KerasLayer:
+class KerasLayer(VariablesOfKeras):
     """One layer.
 
     Parameters
@@ -26,22 +27,6 @@ class KerasLayer:
     layer : keras.layers.BatchNormalization
         Built.
     """
-
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-
-    def load(self, gamma: Array | None, beta: Array | None, moving_mean: Array, moving_variance: Array) -> None:
-        """Assign the variables."""
-        layer = self.layer
-        pairs = (
-            (layer.gamma, gamma),
-            (layer.beta, beta),
-            (layer.moving_mean, moving_mean),
-            (layer.moving_variance, moving_variance),
-        )
-        for variable, value in pairs:
-            if variable is not None and value is not None:
-                variable.assign(value)
 
     def __call__(self, x: Array, training: bool) -> Array:
         """Call in one of the modes."""
@@ -69,10 +54,6 @@ class KerasLayer:
             for variable in (self.layer.moving_mean, self.layer.moving_variance)
         )
         return mean, variance
-
-    def freeze(self) -> None:
-        """Set ``trainable = False``."""
-        self.layer.trainable = False
 
     def gradients(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
         """Differentiate by the framework below."""
@@ -168,17 +149,10 @@ class Keras:
         return _jax.without_float64()
 
     def __call__(self, config: Config) -> KerasLayer:
-        """Build a layer; for half precision its policy is float32."""
+        """Build a layer."""
         import keras  # noqa: PLC0415 - when a layer is built
 
-        layer = keras.layers.BatchNormalization(
-            axis=config.axis[0],
-            momentum=config.momentum,
-            epsilon=config.epsilon,
-            center=config.center,
-            scale=config.scale,
-            dtype="float64" if config.dtype == "float64" else "float32",
-        )
+        layer = keras.layers.BatchNormalization(**arguments(config))
         layer.build(config.shape)
         return KerasLayer(layer)
 

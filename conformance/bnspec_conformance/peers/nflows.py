@@ -52,9 +52,21 @@ class NflowsLayer:
         """Return the buffers."""
         return received(self.layer.running_mean), received(self.layer.running_var)
 
+    def log_det(self, x: Array, training: bool) -> Array:
+        """Call in one of the modes, and keep the log-determinant alone."""
+        return received(self.layer.train(training)(sent(x))[1])
+
+    def invert(self, y: Array) -> Array:
+        """Go back in evaluation, the only mode that has the inverse."""
+        return received(self.layer.eval().inverse(sent(y))[0])
+
     def gradients(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
-        """Go backward to x and beta; what gamma is made of is no gamma."""
-        return differentiated(lambda x: self.layer.train(training)(x)[0], x, cotangent, {"beta": self.layer.bias})
+        """Go backward to x, beta and what gamma is made of, whose derivative turns its gradient into that of gamma."""
+        made_of = self.layer.unconstrained_weight
+        parameters = {"gamma": made_of, "beta": self.layer.bias}
+        found = differentiated(lambda x: self.layer.train(training)(x)[0], x, cotangent, parameters)
+        found["gamma"] = (found["gamma"] * (1.0 + np.exp(-received(made_of)))).astype(found["gamma"].dtype)
+        return found
 
 
 class Nflows:
@@ -64,6 +76,7 @@ class Nflows:
     layer = NflowsLayer
     gaps = {  # noqa: RUF012 - never changed
         **dict.fromkeys(("rank 1", "rank 3", "rank 4", "rank 5", "axis 0", "several axes"), "it takes rows"),
+        "any gamma": "gamma is softplus(u) + epsilon",
         "momentum=None": "momentum is a number",
         "center=False": "there is always a beta",
         "scale=False": "there is always a gamma",

@@ -8,6 +8,7 @@ import numpy as np
 
 from bnspec.conventions import TF_KERAS, TF_KERAS_FUSED
 
+from ._keras import VariablesOfKeras, arguments
 from ._tensorflow import second
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _FUSED_GAPS = {
 }
 
 
-class TfKerasLayer:
+class TfKerasLayer(VariablesOfKeras):
     """One layer.
 
     Parameters
@@ -43,45 +44,17 @@ class TfKerasLayer:
         Built.
     """
 
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-
-    def load(self, gamma: Array | None, beta: Array | None, moving_mean: Array, moving_variance: Array) -> None:
-        """Assign the variables."""
-        layer = self.layer
-        pairs = (
-            (layer.gamma, gamma),
-            (layer.beta, beta),
-            (layer.moving_mean, moving_mean),
-            (layer.moving_variance, moving_variance),
-        )
-        self.shape = moving_mean.shape
-        for variable, value in pairs:
-            if variable is not None and value is not None:
-                variable.assign(value.reshape(variable.shape))
-
     def __call__(self, x: Array, training: bool) -> Array:
         """Call in one of the modes."""
         import tensorflow as tf  # noqa: PLC0415 - when it is needed
 
         return np.array(self.layer(tf.constant(x), training=training).numpy())
 
-    def weighted(self, x: Array, weights: Array) -> Array:
-        """Call in training with a mask of weights, one for all channels of a position."""
-        import tensorflow as tf  # noqa: PLC0415 - when it is needed
-
-        mask = np.ascontiguousarray(np.broadcast_to(weights, x.shape)[..., 0])
-        return np.array(self.layer(tf.constant(x), training=True, mask=tf.constant(mask)).numpy())
-
     def read(self) -> tuple[Array, Array]:
         """Return the averages, in the shape in which they were loaded, if they were."""
         mean, variance = (np.array(v.numpy()) for v in (self.layer.moving_mean, self.layer.moving_variance))
         shape = getattr(self, "shape", mean.shape)
         return mean.reshape(shape), variance.reshape(shape)
-
-    def freeze(self) -> None:
-        """Set ``trainable = False``."""
-        self.layer.trainable = False
 
     def gradients(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
         """Differentiate with a tape."""
@@ -101,6 +74,17 @@ class TfKerasLayer:
         return second(lambda x: self.layer(x, training=True), x, cotangent, tangent)
 
 
+class TfKerasMaskedLayer(TfKerasLayer):
+    """One layer that takes a mask."""
+
+    def weighted(self, x: Array, weights: Array) -> Array:
+        """Call in training with a mask of weights, one for all channels of a position."""
+        import tensorflow as tf  # noqa: PLC0415 - when it is needed
+
+        mask = np.ascontiguousarray(np.broadcast_to(weights, x.shape)[..., 0])
+        return np.array(self.layer(tf.constant(x), training=True, mask=tf.constant(mask)).numpy())
+
+
 class TfKeras:
     """``tf_keras.layers.BatchNormalization``.
 
@@ -112,23 +96,18 @@ class TfKeras:
     gaps : mapping
     """
 
-    layer = TfKerasLayer
+    layer: type[TfKerasLayer] = TfKerasMaskedLayer
 
     def __init__(self, convention: Convention, fused: bool | None, gaps: dict[str, str]) -> None:
         self.convention, self.fused, self.gaps = convention, fused, gaps
         self.offers = () if "ghosts" in gaps else ("ghosts",)
 
     def __call__(self, config: Config) -> TfKerasLayer:
-        """Build a layer; for half precision its policy is float32."""
+        """Build a layer."""
         ghosts = config.virtual_batch_size
         return self._built(
             (None if ghosts else config.shape[0], *config.shape[1:]),
-            axis=config.axis[0] if len(config.axis) == 1 else list(config.axis),
-            momentum=config.momentum,
-            epsilon=config.epsilon,
-            center=config.center,
-            scale=config.scale,
-            dtype="float64" if config.dtype == "float64" else "float32",
+            **arguments(config),
             **({} if ghosts is None else {"virtual_batch_size": ghosts}),
         )
 
@@ -136,15 +115,15 @@ class TfKeras:
         """Build a layer from the shape, and the choice of the kernel."""
         return self._built(shape)
 
-    def _built(self, shape: tuple[int | None, ...], **arguments: Any) -> TfKerasLayer:
+    def _built(self, shape: tuple[int | None, ...], **given: Any) -> TfKerasLayer:
         import tensorflow as tf  # noqa: PLC0415 - when a layer is built
         import tf_keras  # noqa: PLC0415
 
         # Left alone, the layer takes the fused kernel where it can.
         chosen = {} if self.fused is None else {"fused": self.fused}
-        layer = tf_keras.layers.BatchNormalization(**arguments, **chosen)
+        layer = tf_keras.layers.BatchNormalization(**given, **chosen)
         layer.build(tf.TensorShape(shape))
-        return TfKerasLayer(layer)
+        return self.layer(layer)
 
 
 PLAIN = TfKeras(TF_KERAS, False, _PLAIN_GAPS)

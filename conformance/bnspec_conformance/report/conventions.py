@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bnspec.conventions import ALL
 
-from .document import kept, put, section, table
+from .document import kept, rewrite, section, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,8 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("docs/results/conventions.json"), help="what is kept")
     parser.add_argument("--document", type=Path, default=Path("docs/conventions.md"), help="what has the section")
     options = parser.parse_args(arguments)
-    text = options.document.read_text(encoding="utf-8")
-    options.document.write_text(put(text, SECTION, made(kept(options.results))), encoding="utf-8")
+    rewrite(options.document, SECTION, made(kept(options.results)))
     return 0
 
 

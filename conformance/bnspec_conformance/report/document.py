@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["keep", "kept", "put", "section", "table"]
+__all__ = ["keep", "kept", "put", "rewrite", "section", "table"]
 
 
 def kept(path: Path) -> Any:
@@ -114,6 +114,24 @@ def put(text: str, name: str, made: str) -> str:
     if not found or not closed:
         raise ValueError(message("The document must have both markers, each on its line", markers=f"{begin} {end}"))
     return f"{before}{made}{after}"
+
+
+def rewrite(path: Path, name: str, made: str) -> None:
+    """Put a section in the place of the old one, in a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The document.
+    name, made : str
+        As of :func:`put`.
+
+    Raises
+    ------
+    ValueError
+        If a marker is missing.
+    """
+    path.write_text(put(path.read_text(encoding="utf-8"), name, made), encoding="utf-8")
 
 
 def _markers(name: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bnspec_conformance.mutants import LEFT_OUT, MUTANTS
 
-from .document import put, section, table
+from .document import rewrite, section, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,8 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bnspec_conformance.report.mutants", description="Write the page.")
     parser.add_argument("--document", type=Path, default=Path("docs/mutants.md"), help="what has the section")
     options = parser.parse_args(arguments)
-    text = options.document.read_text(encoding="utf-8")
-    options.document.write_text(put(text, SECTION, made()), encoding="utf-8")
+    rewrite(options.document, SECTION, made())
     return 0
 
 

@@ -6,12 +6,12 @@ import argparse
 import sys
 from dataclasses import replace as changed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from bnspec.errors import message, nearest
-from bnspec_conformance.report.document import keep, kept, put
+from bnspec_conformance.report.document import keep, kept, rewrite
 
 from .checkout import find
 from .document import SECTION, made, merge
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = 0
     try:
         if options.render:
-            _render(options.document, kept(options.results) or [])
+            rewrite(options.document, SECTION, made(kept(options.results) or []))
             return 0
         checkout = find(options.path, options.suite_commit, options.standard_commit)
         for row in chosen(options.only, options.mode, options.functions):
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             keep(options.report / f"{row.slug}-{row.functions}.json", [found])
             rows = merge(kept(options.results) or [], found)
             keep(options.results, rows)
-            _render(options.document, rows)
+            rewrite(options.document, SECTION, made(rows))
             counts = ", ".join(f"{found[name]} {name}" for name in OUTCOMES)
             console.print(f"{', '.join(row.key)}, {examples} examples: {counts}, {found['seconds']} s", markup=False)
             for test, line in found["failures"].items():
@@ -109,10 +109,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"error: {error}", markup=False)
         return 2
     return 1 if failed else 0
-
-
-def _render(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text(put(path.read_text(encoding="utf-8"), SECTION, made(rows)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from differential.job import job, parser
 
 from .gather import BACKENDS, probes, table
 from .sides import originals
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -31,21 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0: what was found is for another to judge.
     """
-    parser = argparse.ArgumentParser(description="Compare the arguments that decide about variables alone.")
-    parser.add_argument("--count", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    begin = time.perf_counter()
+    return job(parser("Compare the arguments that decide about variables alone."), _found, arguments)
+
+
+def _found(options: argparse.Namespace) -> dict[str, Any]:
     others = originals()
-    found = {
+    return {
         "rows": table(options.count, options.seed, others, BACKENDS),
         "probes": probes(others),
         "draws": options.count,
-        "seconds": round(time.perf_counter() - begin, 1),
     }
-    options.out.write_text(json.dumps(found, allow_nan=False))
-    return 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 
 from bnspec.conventions import NFLOWS
+from bnspec_conformance.check import Isolation, Request, check
 
 from .check import released
 from .layer import POISONED, Departure, Layer, lost, module, version
@@ -53,3 +54,14 @@ class Nflows(Layer):
 
 
 test_released = released(Nflows)
+
+
+def test_what_it_cannot_be_given_is_skipped_under_check():
+    with Isolation() as isolation:
+        found = check(Request("bnspec_conformance.peers.nflows:NFLOWS", None, "naive"), isolation, explained=0)
+    reasons = found["skips"]["bnspec_conformance.peers.nflows:NFLOWS"]
+    assert reasons["any gamma: gamma is softplus(u) + epsilon"] > 50
+    assert found["summary"]["passed"] > 5
+    # It forms the statistics of float16 in float16. Nothing else that it can be given is wrong.
+    failed = {(trial["law"], trial["case"]) for trial in found["trials"] if trial["outcome"] == "failed"}
+    assert failed == {(law, "float16-large") for law in ("accumulation_and_output", "gradients_of_each_dtype")}
