@@ -83,7 +83,17 @@ def test_the_definition_imports_no_framework(path):
     assert {name for name in roots(path) if is_foreign(name)} <= {"bnspec", "array_api_compat", "numpy", "safetensors"}
 
 
-FLOORS = ("errors", "registry", "conventions", "arrays", "batchnorm", "variables", "layers", "bijectors", "distributions")
+FLOORS = (
+    "errors",
+    "registry",
+    "conventions",
+    "arrays",
+    "batchnorm",
+    "variables",
+    "layers",
+    "bijectors",
+    "distributions",
+)
 
 
 @pytest.mark.parametrize("path", files(BNSPEC))
