@@ -245,7 +245,8 @@ def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any
     known = Reference(dtype, DEFINITION, RULES, {})
     inner = part.parts[0] if part.kind == "TransformedDistribution" else part
     spread = 12.0 if options["data"] == "tails" and bijector is None else 2.0
-    near = _uniform(random, -spread, spread, (*more, *batch, *densities.shapes(known, inner)[1]), dtype)
+    of_batch, event = densities.shapes(known, inner)
+    near = _uniform(random, -spread, spread, (*more, *of_batch, *event), dtype)
     x = near if bijector is None else _image(bijector, near, dtype)
     questions = [*_shapes(part), *_density(part, x)]
     if kind in ("Normal", "scalar", "affine"):
