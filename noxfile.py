@@ -107,7 +107,7 @@ def functions(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def differential(session: nox.Session) -> None:
-    """Compare with released libraries on random configurations; the tables are in docs/differential.md."""
+    """Compare with released libraries on random configurations; the tables are in docs/differential*.md."""
     install = ["--quiet", "--constraint", str(CONSTRAINTS), "--group", "peers"]
     session.install(*install, "--editable", f".[{EXTRAS}]", TENSORFLOW)
     session.run("python", "-m", "differential", *session.posargs, env={**QUIET, "PYTHONPATH": "conformance"})

@@ -157,6 +157,20 @@ def test_bounds_of_batch_normalization(dtype, training):
     require("forward", seen, layer.forward(x), bound.error, name)
     with pytest.raises(LawBroken):
         require("forward", (x - beta) * (np.sqrt(variance) / gamma) + mean, layer.forward(x), bound.error, name)
+    offset = (beta * dtype(1e4)).astype(dtype)
+    far = oracle.BatchBijector((3,), eps, mean, variance, gamma, offset)
+    rescale = np.sqrt(variance + dtype(eps)) / gamma
+    seen = x * rescale + (mean - offset * rescale)
+    rows, wide = x.astype(np.float64), (gamma.astype(np.float64), offset.astype(np.float64))
+    loose = bounds.denormalized(rows, moving, eps, *wide, form, folded=True)
+    require("forward, folded", seen, far.forward(x), loose.error, name)
+    with pytest.raises(LawBroken):
+        require("forward, folded", seen * dtype(1.001), far.forward(x), loose.error, name)
+    near = (offset - x[:1, :1, :1, :]).astype(dtype)
+    seen = near * rescale + (mean - offset * rescale)
+    bound = bounds.denormalized(near.astype(np.float64), moving, eps, *wide, form)
+    with pytest.raises(LawBroken):  # what cancels there is beyond the bound of the other form
+        require("forward, folded", seen, far.forward(near), bound.error, name)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

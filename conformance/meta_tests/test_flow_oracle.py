@@ -222,5 +222,7 @@ def test_a_fraction_is_the_decimal_that_is_written(fraction, size, count):
 def test_coupling_without_shift_or_scale():
     x = np.asarray([[1.0, 2.0, 3.0]])
     assert oracle.AffineCoupling(1).forward(x).to_float().tolist() == x.tolist()
+    alone = oracle.AffineCoupling(1, log_scale=np.asarray([0.5, -2.0]))
+    assert alone.inverse_log_det(np.asarray([1.0, 2.0, 3.0])).to_float() == 1.5
     assert oracle.AffineCoupling(1, np.asarray(2.0)).forward(x).to_float().tolist() == [[1.0, 4.0, 5.0]]
     assert oracle.AffineCoupling(-1, None, np.asarray([0.5])).forward_log_det(x).to_float().tolist() == [1.0]

@@ -103,6 +103,8 @@ def denormalized(
     gamma: Array | float,
     beta: Array | float,
     form: Format,
+    *,
+    folded: bool = False,
 ) -> Uncertain:
     """Bound (x - beta) sqrt(variance + epsilon) / gamma + mean.
 
@@ -118,6 +120,8 @@ def denormalized(
         The affine parameters; 1 and 0 where there are none.
     form : Format
         What is computed in.
+    folded : bool
+        Whether it is x r + (mean - beta r) with r = sqrt(variance + epsilon) / gamma.
 
     Returns
     -------
@@ -126,14 +130,20 @@ def denormalized(
 
     Notes
     -----
-    The difference, the product with the root over gamma, and the sum are rounded in turn. A beta that is folded into
-    the mean is outside this bound: its error is u |beta| sqrt(s) / |gamma|.
+    The difference, the product with the root over gamma, and the sum are rounded in turn. Where beta is folded into the
+    mean, both products with r are rounded, and so are the inner and the outer difference; r is one and the same, so
+    that its error counts by |x - beta|.
     """
     r = Arithmetic(form)
     deviation = root(Uncertain(given.variance, given.variance_error), epsilon, form)
     rescale = r.divide(deviation, r.given(gamma))
-    product = r.multiply(r.subtract(r.given(rows), r.given(beta)), rescale)
-    return r.add(product, Uncertain(given.mean, given.mean_error))
+    x, offset, mean = r.given(rows), r.given(beta), Uncertain(given.mean, given.mean_error)
+    found = r.add(r.multiply(r.subtract(x, offset), rescale), mean)
+    if not folded:
+        return found
+    known = Uncertain(rescale.value, 0.0)
+    apart = r.add(r.multiply(x, known), r.subtract(mean, r.multiply(offset, known)))
+    return Uncertain(found.value, found.error + (1.0 + 8.0 * form.roundoff) * apart.error)
 
 
 def coupled(x: Any, shift: Any, log_scale: Any, form: Format, *, inverse: bool = False) -> Uncertain:

@@ -124,7 +124,7 @@ class AffineCoupling:
     def inverse_log_det(self, y: Numbers) -> Exact:
         """Compute the log-det of its inverse."""
         log_scale = self._parts(y)[3]
-        return settled_array(lambda: -total_over(log_scale, 1))
+        return settled_array(lambda: total_over(elementwise(lambda s: -s, log_scale), 1))
 
 
 def dense(
