@@ -10,7 +10,7 @@ from bnspec.bijectors._reduction import reduced
 from bnspec.bijectors._shapes import OTHER, Shapes, as_ndims
 from bnspec.errors import message
 from bnspec.registry import backend_of
-from bnspec.variables import is_concrete, require_name, scope
+from bnspec.variables import is_concrete, require_name, scope, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -88,7 +88,7 @@ class Bijector(Shapes):
         ranks = {"forward_min_event_ndims": forward_min_event_ndims, "inverse_min_event_ndims": inverse_min_event_ndims}
         known = [self._as_min_ndims(key, rank) for key, rank in ranks.items() if rank is not None]
         super().__init__(
-            parameters={} if parameters is None else parameters,
+            parameters=parameters,
             forward_min_event_ndims=known[0],
             inverse_min_event_ndims=known[-1],
             is_constant_jacobian=is_constant_jacobian,
@@ -232,15 +232,19 @@ class Bijector(Shapes):
     def _called(self, direction: str, given: Any, name: Any, kwargs: dict[str, Any]) -> Any:
         require_name(name)
         x, back = self._inputs("x" if direction == "forward" else "y", given)
-        return back(self.mapped(direction, x, self._conditions(kwargs))[0])
+        condition = self._conditions(kwargs)
+        with transaction():
+            return back(self.mapped(direction, x, condition)[0])
 
     def _called_with_log_det(
         self, direction: str, given: Any, event_ndims: Any, name: Any, kwargs: dict[str, Any]
     ) -> tuple[Any, Any]:
         require_name(name)
         x, back = self._inputs("x" if direction == "forward" else "y", given)
-        y, log_det = self.mapped_with_log_det(direction, x, event_ndims, self._conditions(kwargs))
-        return back(y), back(log_det())
+        condition = self._conditions(kwargs)
+        with transaction():
+            y, log_det = self.mapped_with_log_det(direction, x, event_ndims, condition)
+            return back(y), back(log_det())
 
     def mapped(self, direction: str, x: Any, condition: dict[str, Any], *, validate: bool = False) -> tuple[Any, Any]:
         """Map what is an array of the dtype of the computation already; for bijectors that are made of others.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bnspec.arrays import ACCUMULATES_IN, as_axes, common_namespace, dtype_name, shape_of, sizes_of
+from bnspec.batchnorm._checks import require_training
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._reduction import summed
 from bnspec.errors import message
@@ -120,7 +121,23 @@ class BatchNormalization(Bijector):
     def _like(self) -> Any:
         return self._layer.moving_mean.value if self._layer.built else None
 
+    def _forward_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Refuse another number of features than the layer's, as far as the event has its axes."""
+        for axis, size in zip(as_axes("axis", self._layer.spec.axis), self._features(), strict=False):
+            if axis < 0 and -axis <= len(shape) and isinstance(shape[axis], int) and shape[axis] != size:
+                raise ValueError(
+                    message(f"an event of {self.name} must have {size} features on axis {axis}", shape=shape)
+                )
+        return shape
+
+    _inverse_event_shape = _forward_event_shape
+
+    def _features(self) -> tuple[Any, ...]:
+        axes, shape = as_axes("axis", self._layer.spec.axis), self._layer.input_shape
+        return tuple(shape[axis] for axis in axes) if shape else ()
+
     def _forward_and_log_det(self, x: Any, training: Any = None) -> tuple[Any, Any]:
+        require_training(self._training if training is None else training)
         self._require_precision(x)
         y, log_det = self._layer.invert_and_log_det(x)
         return y, self._over_event(log_det, x)

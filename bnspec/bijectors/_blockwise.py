@@ -10,6 +10,7 @@ from bnspec.arrays import broadcast_shapes, common_namespace, device_of, shape_o
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._integers import as_integers
 from bnspec.bijectors._parts import accepted, joined_names, numbered, require_bijectors, require_known
+from bnspec.bijectors._shapes import OTHER
 from bnspec.errors import message
 from bnspec.variables import common_like
 
@@ -146,12 +147,22 @@ class Blockwise(Bijector):
         xp = common_namespace(x=x)
         if shape_of(x)[-1] is None:  # the layout fails once the call runs, where slices would be short
             x = xp.reshape(x, (*sizes_of(x)[:-1], sum(self._sizes[direction])))
-        mapped, waiting = [], []
+        mapped: list[Any] = []
+        waiting = []
         ends = list(accumulate(self._sizes[direction]))
         for part, start, end in zip(self._blocks, [0, *ends], ends, strict=False):
-            own = accepted(part, condition)
+            own = accepted(part, condition, self._blocks)
             checked = validate or self.validate_args
             block, log_det = part.mapped_with_log_det(direction, x[..., start:end], 1, own, validate=checked)
+            wanted = self._sizes[OTHER[direction]][len(mapped)]
+            if shape_of(block)[-1] not in (None, wanted):
+                raise ValueError(
+                    message(
+                        f"the parameters of {part.name} must not be larger than its block",
+                        shape=shape_of(block),
+                        size=wanted,
+                    )
+                )
             mapped.append(block)
             waiting.append(log_det)
 

@@ -55,7 +55,7 @@ class Chain(Bijector):
             inverse_min_event_ndims=need + shift,
             is_constant_jacobian=all(part.is_constant_jacobian for part in parts),
             validate_args=validate_args,
-            parameters={"bijectors": parts, "validate_args": validate_args, "name": name},
+            parameters={"bijectors": tuple(parts), "validate_args": validate_args, "name": name},
             name=name or ("chain_of_" + "_of_".join(part.name for part in parts) if parts else "identity"),
         )
         _, self._dtype = common_like(numbered(parts))
@@ -118,7 +118,7 @@ class Chain(Bijector):
         ndims = getattr(self, f"{direction}_min_event_ndims")
         self._require_rank(x, ndims)
         for part in self._chained if direction == "inverse" else reversed(self._chained):
-            own = accepted(part, condition)
+            own = accepted(part, condition, self._chained)
             if direction == "inverse" and not part.is_injective:
                 raise NotImplementedError(
                     message("all parts of a chain must be injective for an inverse", "Take them apart.", part=part.name)
@@ -142,7 +142,7 @@ class Chain(Bijector):
 @applied.register(Bijector)
 def _(value: Bijector, bijector: Bijector, name: str | None, kwargs: dict[str, Any]) -> Chain:
     if isinstance(value, Chain):
-        kept = {key: value.parameters[key] for key in ("validate_args", "name")}
+        kept = {key: value._parameters[key] for key in ("validate_args", "name")}
         given = {} if name is None else {"name": name}
         return Chain([bijector, *value.bijectors], **{**kept, **given, **kwargs})
     return Chain([bijector, value], name=name, **kwargs)

@@ -39,7 +39,7 @@ class Contract(Named):
     def __init__(
         self,
         *,
-        parameters: Mapping[str, Any],
+        parameters: Mapping[str, Any] | None,
         forward_min_event_ndims: Any,
         inverse_min_event_ndims: Any,
         is_constant_jacobian: bool,

@@ -82,7 +82,7 @@ class JointMap(Bijector):
         self._require_direction(direction)
         checked = validate or self.validate_args
         found = [
-            part.mapped(direction, leaf, accepted(part, condition), validate=checked)[0]
+            part.mapped(direction, leaf, accepted(part, condition, self._joined), validate=checked)[0]
             for part, leaf in self._each("x", x)
         ]
         return self._built(found), None
@@ -97,7 +97,7 @@ class JointMap(Bijector):
         _require_one_excess(minimum, ranks)
         checked = validate or self.validate_args
         pairs = [
-            part.mapped_with_log_det(direction, leaf, rank, accepted(part, condition), validate=checked)
+            part.mapped_with_log_det(direction, leaf, rank, accepted(part, condition, self._joined), validate=checked)
             for (part, leaf), (_, rank) in zip(self._each("x", x), self._each("event_ndims", ranks), strict=True)
         ]
         return self._built([y for y, _ in pairs]), lambda: _added([log_det() for _, log_det in pairs])

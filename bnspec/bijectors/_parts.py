@@ -66,7 +66,7 @@ def joined_names(parts: Iterable[Named]) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def accepted(part: Named, condition: Mapping[str, Any]) -> dict[str, Any]:
+def accepted(part: Named, condition: Mapping[str, Any], parts: Iterable[Named]) -> dict[str, Any]:
     """Return the conditions that are for a part: those that it takes, and those that lie under its name.
 
     Parameters
@@ -75,13 +75,16 @@ def accepted(part: Named, condition: Mapping[str, Any]) -> dict[str, Any]:
         The part.
     condition : mapping
         All conditions.
+    parts : iterable of Bijector or Distribution
+        All parts: one that takes any condition takes none that lie under the names of the others.
 
     Returns
     -------
     dict
     """
     names, own = part.condition_names, condition.get(part.name)
-    found = {key: value for key, value in condition.items() if names is None or key in names}
+    others = {each.name for each in parts if isinstance(condition.get(each.name), Mapping)}
+    found = {key: value for key, value in condition.items() if (key not in others if names is None else key in names)}
     if isinstance(own, Mapping):
         found.pop(part.name, None)
         for key in own:
@@ -110,6 +113,17 @@ def require_known(parts: Iterable[Bijector], condition: dict[str, Any]) -> dict[
     TypeError
         If there is such a condition.
     """
-    for part in parts:
-        part._conditions(accepted(part, condition))
+    several = list(parts)
+    for part in several:
+        own, names = condition.get(part.name, {}), part.condition_names
+        taken = any(each.condition_names is None or part.name in each.condition_names for each in several)
+        if not isinstance(own, Mapping) and not taken:
+            raise TypeError(
+                message(
+                    f"what lies under the name of {part.name} must be a mapping of its conditions",
+                    f"They are: {', '.join(sorted(names or ())) or 'none'}.",
+                    **{part.name: own},
+                )
+            )
+        part._conditions(accepted(part, condition, several))
     return condition

@@ -119,6 +119,13 @@ class RealNVP(Bijector):
         more = [one.name for one in placed[2:] if one.kind is Parameter.POSITIONAL_OR_KEYWORD]
         return frozenset((*named, *more))
 
+    def _forward_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        if isinstance(shape[-1], int):
+            self._masked(shape)
+        return shape
+
+    _inverse_event_shape = _forward_event_shape
+
     def _like(self) -> Any:
         return first_array(one for one in self.variables if dtype_name(one.dtype) in ACCUMULATES_IN)
 

@@ -162,13 +162,15 @@ class Shapes(Contract):
         return broadcast_shapes(*(shape[: max(len(shape) - event_ndims, 0)] for shape in shapes))
 
     def _moved(self, direction: str, shape: Sequence[Any]) -> tuple[Any, ...]:
+        if isinstance(shape, (int, str)) or not hasattr(shape, "__iter__"):
+            raise TypeError(message("a shape must be a sequence of sizes", shape=shape))
         sizes = tuple(shape)
         minimum = getattr(self, f"{direction}_min_event_ndims")
         if isinstance(minimum, int) and len(sizes) < minimum:
             raise ValueError(
                 message(f"the shape of an event of {self.name} must have at least {minimum} axes", shape=sizes)
             )
-        known = tuple(size if size is None or hasattr(size, "dtype") else index(size) for size in sizes)
+        known = tuple(size if size is None or _is_traced(size) else index(size) for size in sizes)
         if any(isinstance(size, int) and size < 0 for size in known):
             raise ValueError(message("a shape must not have negative sizes", "Write None for a size.", shape=known))
         moved: tuple[Any, ...] = getattr(self, f"_{direction}_event_shape")(known)
@@ -210,6 +212,11 @@ class Shapes(Contract):
         if dtype_name(dtype) != dtype_name(own):
             raise TypeError(message(f"{self.name} takes one dtype", dtype=dtype_name(dtype), required=dtype_name(own)))
         return dtype
+
+
+def _is_traced(size: Any) -> bool:
+    """Tell whether a size is an array that stands for one that is not known yet."""
+    return hasattr(size, "dtype") and not isinstance(size, np.generic) and not is_concrete(size)
 
 
 def as_ndims(name: str, ndims: Any, minimum: int) -> int:

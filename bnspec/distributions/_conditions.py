@@ -61,5 +61,5 @@ def split(distribution: Named, bijector: Named, condition: Mapping[str, Any]) ->
         own = condition.get(key)
         if own is not None and not isinstance(own, Mapping):
             raise TypeError(message(f"{key} must be a mapping", **{key: own}))
-        found.append({**accepted(part, plain), **part._conditions(dict(own or {}))})
+        found.append({**accepted(part, plain, (distribution, bijector)), **part._conditions(dict(own or {}))})
     return found[0], found[1]

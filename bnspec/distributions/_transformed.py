@@ -277,6 +277,6 @@ class TransformedDistribution(Distribution):
 def _(value: Distribution, bijector: Bijector, name: str | None, kwargs: dict[str, Any]) -> TransformedDistribution:
     """Transform a distribution; one that is transformed already gets a chain, where that has an inverse."""
     if isinstance(value, TransformedDistribution) and value.bijector.is_injective and bijector.is_injective:
-        kept = {key: value.parameters[key] for key in ("kwargs_split_fn", "validate_args")}
+        kept = {key: value._parameters[key] for key in ("kwargs_split_fn", "validate_args")}
         return TransformedDistribution(value.distribution, bijector(value.bijector), **{**kept, **kwargs}, name=name)
     return TransformedDistribution(value, bijector, **kwargs, name=name)

@@ -11,7 +11,7 @@ from bnspec.variables._arguments import (
     require_common_dtype,
     resolved,
 )
-from bnspec.variables._module import Module, assign_all
+from bnspec.variables._module import Module, assign_all, transaction
 from bnspec.variables._named import Named, common_like, require_name, rounded
 from bnspec.variables._scope import current, scope
 from bnspec.variables._variable import Variable, copied, from_numpy, require_concrete, taken
@@ -39,4 +39,5 @@ __all__ = [
     "rounded",
     "scope",
     "taken",
+    "transaction",
 ]

@@ -41,7 +41,8 @@ def as_parameter(name: str, given: Any) -> Any:
     Returns
     -------
     object
-        The same. Numbers become an array once the library, dtype and device of an input are known: :func:`resolved`.
+        The same; of a list a tuple, which nobody can change. Numbers become an array once the library, dtype and device
+        of an input are known: :func:`resolved`.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def as_parameter(name: str, given: Any) -> Any:
     if given is None or _is_plain(given):
         if isinstance(given, (list, tuple)):
             _as_numpy(name, given)
-        return given
+        return _frozen(given)
     require_real_floating(**{name: _array(name, given)})
     return given
 
@@ -229,6 +230,10 @@ def _is_plain(given: Any) -> bool:
     return (
         isinstance(given, Real) and not isinstance(given, bool) and (isinstance(given, float) or not _is_array(given))
     )
+
+
+def _frozen(given: Any) -> Any:
+    return tuple(map(_frozen, given)) if isinstance(given, list) else given
 
 
 def _is_array(given: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from functools import partial
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,8 @@ def found(value: Any, kinds: tuple[type, ...]) -> list[Any]:
     Parameters
     ----------
     value : object
-        Containers are searched, and what functions have bound: partial arguments, the object of a method, and the
-        variables of the enclosing functions. Other objects are not.
+        Containers are searched; what functions have bound: partial arguments, the object of a method, and the
+        variables of the enclosing functions; and the attributes of callable objects and of dataclasses.
     kinds : tuple of type
         What is looked for; it is not searched itself.
 
@@ -51,11 +52,14 @@ def _held(value: Any) -> list[Any]:
     if isinstance(value, partial):
         return [value.func, *value.args, *value.keywords.values()]
     if isinstance(value, MethodType):
-        return [value.__self__, value.__func__]
+        own = value.__self__
+        return [own, value.__func__, *(getattr(own, "__dict__", {}).values() if not isinstance(own, type) else ())]
     if isinstance(value, FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
         return [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
-    return []
+    if isinstance(value, type) or hasattr(value, "dtype"):
+        return []
+    return list(getattr(value, "__dict__", {}).values()) if callable(value) or is_dataclass(value) else []
 
 
 def _is_filled(cell: Any) -> bool:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from math import prod
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from bnspec.errors import message
 from bnspec.variables._found import found
-from bnspec.variables._scope import scope
+from bnspec.variables._scope import current, scope
 from bnspec.variables._variable import Variable, copied, taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy as np
 
-__all__ = ["Module"]
+__all__ = ["Module", "assign_all", "transaction"]
 
 
 class Module:
@@ -24,18 +26,19 @@ class Module:
     Notes
     -----
     Found are variables and modules that are attributes, or lie in containers among them, or are bound by functions
-    among them: by ``functools.partial``, as the object of a method, or as a variable of an enclosing function.
+    among them: by ``functools.partial``, as the object of a method, or as a variable of an enclosing function. The
+    attributes of other objects are searched where these are callable, or dataclasses.
     """
 
     @property
     def variables(self) -> list[Variable]:
         """All variables, each once, in the order of the attributes."""
-        return self._collected("variables")
+        return _each_once(self._walk("variables", [self]))
 
     @property
     def trainable_variables(self) -> list[Variable]:
         """What an optimizer is to change."""
-        return self._collected("trainable_variables")
+        return _each_once(self._walk("trainable_variables", [self]))
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
@@ -46,7 +49,9 @@ class Module:
     @property
     def built(self) -> bool:
         """Whether there are all variables."""
-        return all(part.built for part in self._parts() if isinstance(part, Module))
+        reached: list[Module] = [self]
+        _ = list(self._walk("variables", reached))
+        return all(part.built for part in reached if type(part).built is not Module.built and part is not self)
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
         """Copy the values of all variables to NumPy, in their order.
@@ -190,10 +195,15 @@ class Module:
         _require_count("non_trainable", non_trainable, others)
         given = dict(zip((*owned, *others), (*trainable, *non_trainable), strict=True))
         call = getattr(self, method) if isinstance(method, str) else method
+        around = current() or {}
         with scope(given) as after:
             result = call(*args, **kwargs)
-        for variable in after:
-            if variable not in given:
+        if isinstance(result, GeneratorType):
+            raise TypeError(
+                message("a method must return its result; a generator runs when the values are gone", method=method)
+            )
+        for variable, value in after.items():
+            if variable not in given and value is not around.get(variable):
                 raise ValueError(
                     message(
                         "a call must change no variables but those of the module",
@@ -206,17 +216,18 @@ class Module:
 
     def _parts(self) -> list[Any]:
         """List the variables and modules that are held directly."""
-        return found([value for key, value in vars(self).items()], (Variable, Module))
+        return found(list(vars(self).values()), (Variable, Module))
 
-    def _collected(self, which: str) -> list[Variable]:
-        collected: list[Variable] = []
+    def _walk(self, which: str, reached: list[Module]) -> Iterator[Variable]:
+        """Go through what is held, each module once: they may hold each other."""
         for part in self._parts():
-            if isinstance(part, Module):
-                several = getattr(part, which)
-            else:
-                several = [part] if part.trainable or which == "variables" else []
-            collected.extend(variable for variable in several if not _among(variable, collected))
-        return collected
+            if isinstance(part, Variable):
+                if part.trainable or which == "variables":
+                    yield part
+            elif not any(part is other for other in reached):
+                reached.append(part)
+                own = type(part).variables is not Module.variables  # it has a list of its own
+                yield from getattr(part, which) if own else part._walk(which, reached)  # noqa: SLF001 - it is this class
 
     def _require_built(self) -> None:
         if not self.built:
@@ -229,6 +240,24 @@ def assign_all(variables: Sequence[Variable], values: Sequence[Any]) -> None:
     fitting = [taken(variable.name, value, variable.value) for variable, value in zip(variables, values, strict=True)]
     for variable, value in zip(variables, fitting, strict=True):
         variable.assign(value)
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """Let variables change when the block has ended, and not at all where it raises."""
+    around = current() or {}
+    with scope() as after:
+        yield
+    changed = {variable: value for variable, value in after.items() if value is not around.get(variable)}
+    assign_all(list(changed), list(changed.values()))
+
+
+def _each_once(variables: Iterable[Variable]) -> list[Variable]:
+    several: list[Variable] = []
+    for variable in variables:
+        if not _among(variable, several):
+            several.append(variable)
+    return several
 
 
 def _among(variable: Variable, several: Sequence[Variable]) -> bool:

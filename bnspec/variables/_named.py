@@ -5,7 +5,7 @@ from __future__ import annotations
 from re import sub
 from typing import TYPE_CHECKING, Any, Self
 
-from bnspec.arrays import accumulation_dtype, common_namespace, dtype_name, shape_of
+from bnspec.arrays import accumulation_dtype, common_namespace, device_of, dtype_name, shape_of
 from bnspec.errors import message, nearest
 from bnspec.variables._arguments import as_input, first_array, is_concrete, require_common_dtype
 from bnspec.variables._module import Module
@@ -22,8 +22,8 @@ class Named(Module):
 
     Parameters
     ----------
-    parameters : mapping
-        The arguments of the constructor by name.
+    parameters : mapping or None
+        The arguments of the constructor by name; without them, an object equals itself alone, and has no copy.
     validate_args : bool
         Whether values are checked where they are known.
     dtype : dtype, optional
@@ -39,11 +39,12 @@ class Named(Module):
         If parameters lie on several devices.
     """
 
-    def __init__(self, *, parameters: Mapping[str, Any], validate_args: bool, dtype: Any, name: str) -> None:
+    def __init__(self, *, parameters: Mapping[str, Any] | None, validate_args: bool, dtype: Any, name: str) -> None:
         if not isinstance(validate_args, bool):
             raise TypeError(message("validate_args must be a bool", validate_args=validate_args))
         require_name(name)
-        self._parameters = dict(parameters)
+        self._described = parameters is not None
+        self._parameters = dict(parameters or {})
         self._validate_args = validate_args
         self._name = sub(r"[/\s]", "_", name)
         given = {key: value for key, value in self._parameters.items() if _is_array(value)}
@@ -59,9 +60,9 @@ class Named(Module):
         return self._name
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        """The arguments of the constructor, by name."""
-        return dict(self._parameters)
+    def parameters(self) -> dict[str, Any] | None:
+        """The arguments of the constructor, by name; None where they were not given on."""
+        return dict(self._parameters) if self._described else None
 
     @property
     def dtype(self) -> Any:
@@ -96,8 +97,12 @@ class Named(Module):
         Raises
         ------
         TypeError
-            If there is no such argument.
+            If there is no such argument, or the arguments are not known.
         """
+        if not self._described:
+            raise TypeError(
+                message(f"{self.name} must know its parameters", "Give them to the constructor of the base.")
+            )
         for key in overrides:
             if key not in self._parameters:
                 raise TypeError(
@@ -107,10 +112,14 @@ class Named(Module):
 
     def __eq__(self, other: object) -> bool:
         """Tell whether another object is of the same class with equal parameters, names aside."""
-        return type(other) is type(self) and isinstance(other, Named) and _equal(self._compared(), other._compared())
+        if other is self:
+            return True
+        if type(other) is not type(self) or not isinstance(other, Named) or not (self._described and other._described):
+            return False
+        return _equal(self._compared(), other._compared())
 
     def __hash__(self) -> int:
-        return hash((type(self), *self._compared()))
+        return hash((type(self), *self._compared())) if self._described else id(self)
 
     def __repr__(self) -> str:
         dtype = self.dtype
@@ -232,6 +241,8 @@ def _equal(left: Any, right: Any) -> bool:
     if not _is_array(left):
         return bool(left == right)
     if type(left) is not type(right) or left.dtype != right.dtype or shape_of(left) != shape_of(right):
+        return False
+    if device_of(left) != device_of(right):
         return False
     same = common_namespace(left=left, right=right).all(left == right)
     return is_concrete(same) and bool(same)
