@@ -75,7 +75,8 @@ def _known(result: Mapping[str, Any]) -> str:
         for probe in family["probes"]:
             count = family["theirs"][probe["substrate"]]["explained"].get(probe["name"], 0)
             where = f"{name} on {probe['substrate']}"
-            rows.append([f"`{probe['name']}`", where, probe["what"], count, _figures(probe), probe["reference"]])
+            what = probe["what"].replace("|", "\\|")  # a bar would end the cell
+            rows.append([f"`{probe['name']}`", where, what, count, _figures(probe), probe["reference"]])
     return table(("name", "where", "what happens", "draws", "in the probe", "reference"), rows, names=6)
 
 
