@@ -10,6 +10,7 @@ from bnspec.bijectors._parts import require_bijectors
 from bnspec.distributions._base import Distribution
 from bnspec.distributions._conditions import names_of, split
 from bnspec.distributions._part import require_distribution
+from bnspec.distributions._slopes import linear_part, rises
 from bnspec.errors import message
 from bnspec.variables import common_like
 
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from bnspec.bijectors import Bijector
 
 __all__ = ["TransformedDistribution"]
-
-# A power of 2, by which draws are scaled where the linear part of an affine map is told from its shift: the rounding
-# of the shift is divided by it.
-_WIDE = 2.0**40
 
 
 class TransformedDistribution(Distribution):
@@ -197,7 +194,7 @@ class TransformedDistribution(Distribution):
     def _stddev(self, like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
         self._require(self._bijector.is_affine, "stddev")
-        stretched = self._linear(self._distribution._stddev(like, of_base), of_bijector)
+        stretched = linear_part(self._bijector, self._distribution._stddev(like, of_base), of_bijector)
         return common_namespace(like=like).abs(stretched)
 
     def _covariance(self, like: Any, condition: dict[str, Any]) -> Any:
@@ -212,7 +209,7 @@ class TransformedDistribution(Distribution):
         for _ in range(2):  # the linear part of every row, and then of every column
             rank = len(shape_of(covariance))
             rows = xp.permute_dims(covariance, (rank - 2, *range(rank - 2), rank - 1))
-            mapped = self._linear(rows, of_bijector)
+            mapped = linear_part(self._bijector, rows, of_bijector)
             rank = len(shape_of(mapped))
             covariance = xp.permute_dims(mapped, (*range(1, rank), 0))
         return covariance
@@ -255,12 +252,6 @@ class TransformedDistribution(Distribution):
         before = self._bijector.mapped("inverse", x, of_bijector)[0]
         which = rising if self._bijector.is_increasing else falling
         return getattr(self._distribution, which)(before, of_base)
-
-    def _linear(self, x: Any, condition: dict[str, Any]) -> Any:
-        """Map by the linear part of an affine map: without its shift, by which deviations are not moved."""
-        xp = common_namespace(x=x)
-        far, centre = (self._bijector.mapped("forward", one, condition)[0] for one in (x * _WIDE, xp.zeros_like(x)))
-        return (far - centre) / _WIDE
 
     def _is_constant(self) -> bool:
         return self._bijector.is_constant_jacobian and self._bijector.is_injective

@@ -196,6 +196,18 @@ def test_statistics_of_affine_maps_are_exact(backend):
     assert abs(float(doubled.entropy()) - wanted) <= error
 
 
+def test_the_range_of_deviations_is_that_of_the_dtype(backend):
+    wide = Scale(array(backend, 2.0))(Normal(array(backend, 0.0), array(backend, 2.0**100)))
+    assert float(wide.stddev()) == 2.0**101
+    through = Chain([Scale(2.0**-100), Shift([0.0, 2.0**60]), Scale(array(backend, 2.0**100))])(Normal(0.0, 1.0))
+    np.testing.assert_array_equal(backend.to_numpy(through.stddev()), [1.0, 1.0])
+    base = MultivariateNormalDiag(scale_diag=array(backend, [0.5, 2.0]))
+    shift = Variable("shift", array(backend, [2.0**30]), trainable=True)
+    blocks = Blockwise([Invert(Shift(shift)), Chain([Shift([2.0**40]), Scale(4.0)])])(base)
+    np.testing.assert_array_equal(backend.to_numpy(blocks.stddev()), [0.5, 8.0])
+    np.testing.assert_array_equal(backend.to_numpy(blocks.covariance()), [[0.25, 0.0], [0.0, 64.0]])
+
+
 def test_a_constant_jacobian_does_not_make_a_mean():
     flow = TransformedDistribution(MultivariateNormalDiag([1.0, 0.0]), Coupling())
     for method in ("mean", "stddev", "variance", "covariance"):
