@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import common_namespace, device_of
+from bnspec.arrays import common_namespace, device_of, sizes_of
 from bnspec.bijectors import Blockwise, Chain, Invert, Shift
 from bnspec.bijectors._parts import accepted
-from bnspec.variables import Variable
+from bnspec.bijectors._shapes import OTHER
 
 if TYPE_CHECKING:
     from bnspec.bijectors import Bijector
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["linear_part", "rises"]
 
 
-def linear_part(bijector: Bijector, x: Any, condition: dict[str, Any]) -> Any:
-    """Map forward by an affine map without its shift, by which deviations are not moved.
+def linear_part(bijector: Bijector, x: Any, condition: dict[str, Any], direction: str = "forward") -> Any:
+    """Map by an affine map without its shift, by which deviations are not moved.
 
     Parameters
     ----------
@@ -26,15 +27,31 @@ def linear_part(bijector: Bijector, x: Any, condition: dict[str, Any]) -> Any:
         What is mapped.
     condition : dict
         Conditions, all of them known.
+    direction : {"forward", "inverse"}
+        Which way.
 
     Returns
     -------
     array
-        What ``forward`` returns, minus what it returns for 0. The shifts of this package cost no digits.
+        What the map returns, minus what it returns for 0. The shifts of this package cost no digits.
     """
-    plain = _unshifted(bijector)
-    x, origin = (plain.mapped("forward", one, condition)[0] for one in (x, common_namespace(x=x).zeros_like(x)))
-    return x - origin
+    if isinstance(bijector, Invert):
+        return linear_part(bijector.bijector, x, condition, OTHER[direction])
+    if isinstance(bijector, Chain):
+        for part in bijector.bijectors if direction == "inverse" else reversed(bijector.bijectors):
+            x = linear_part(part, x, accepted(part, condition), direction)
+        return x
+    xp = common_namespace(x=x)
+    y, _ = bijector.mapped(direction, x, condition)
+    if isinstance(bijector, Shift):
+        return xp.broadcast_to(x, sizes_of(y))
+    if isinstance(bijector, Blockwise):
+        ends, batch, found = list(accumulate(bijector.block_sizes)), sizes_of(y)[:-1], []
+        for part, start, end in zip(bijector.bijectors, [0, *ends], ends, strict=False):
+            block = linear_part(part, x[..., start:end], accepted(part, condition), direction)
+            found.append(xp.broadcast_to(block, (*batch, end - start)))
+        return xp.concat(found, axis=-1)
+    return y - bijector.mapped(direction, xp.zeros_like(x), condition)[0]
 
 
 def rises(bijector: Bijector, like: Any, condition: dict[str, Any]) -> Any:
@@ -71,23 +88,3 @@ def rises(bijector: Bijector, like: Any, condition: dict[str, Any]) -> Any:
             return None
         found = own == found
     return found
-
-
-def _unshifted(bijector: Bijector) -> Bijector:
-    """Return a map with the same linear part, and without the shifts whose rounding it would have."""
-    kind = type(bijector)
-    if kind is Shift:
-        return bijector.copy(shift=_zeros(bijector.parameters["shift"]))
-    if kind is Invert:
-        return bijector.copy(bijector=_unshifted(bijector.parameters["bijector"]))
-    if kind in (Chain, Blockwise):
-        return bijector.copy(bijectors=[_unshifted(part) for part in bijector.parameters["bijectors"]])
-    return bijector
-
-
-def _zeros(given: Any) -> Any:
-    """Return a parameter of zeros: it keeps its shape, to which results are broadcast."""
-    if isinstance(given, (list, tuple)):
-        return [_zeros(part) for part in given]
-    value = given.value if isinstance(given, Variable) else given
-    return 0.0 if isinstance(value, (int, float)) else common_namespace(shift=value).zeros_like(value)

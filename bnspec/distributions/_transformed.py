@@ -52,7 +52,7 @@ class TransformedDistribution(Distribution):
     bijector that normalizes by a batch is asked once. Where several x have one image, the densities of all are added.
 
     Mean and deviations exist where the bijector is known to be affine, mode and entropy where its Jacobian is constant,
-    cdf and quantile where it is known to rise or to fall.
+    cdf and quantile where it is a map of numbers that is known to rise or to fall, for each of its parameters.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class TransformedDistribution(Distribution):
     def _drawn(self, key: Any, shape: tuple[int, ...], like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
         x = self._distribution._drawn(key, shape, like, of_base)
-        return self._checked(self._bijector.mapped("forward", x, of_bijector)[0], shape)
+        return self._checked(self._mapped("forward", x, of_bijector), shape)
 
     def _drawn_with_log_prob(
         self, key: Any, shape: tuple[int, ...], like: Any, condition: dict[str, Any]
@@ -184,12 +184,12 @@ class TransformedDistribution(Distribution):
     def _mean(self, like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
         self._require(self._bijector.is_affine, "mean")
-        return self._bijector.mapped("forward", self._distribution._mean(like, of_base), of_bijector)[0]
+        return self._mapped("forward", self._distribution._mean(like, of_base), of_bijector)
 
     def _mode(self, like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
         self._require(self._is_constant(), "mode")
-        return self._bijector.mapped("forward", self._distribution._mode(like, of_base), of_bijector)[0]
+        return self._mapped("forward", self._distribution._mode(like, of_base), of_bijector)
 
     def _stddev(self, like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
@@ -240,24 +240,41 @@ class TransformedDistribution(Distribution):
         return self._below("_log_survival_function", "_log_cdf", x, condition)
 
     def _quantile(self, p: Any, condition: dict[str, Any]) -> Any:
-        of_base, of_bijector = self._split(condition)
-        self._require(self._is_monotonic(), "quantile")
-        before = self._distribution._quantile(p if self._bijector.is_increasing else 1.0 - p, of_base)
-        return self._bijector.mapped("forward", before, of_bijector)[0]
+        return self._reached("_quantile", "_inverse_survival_function", p, condition)
+
+    def _inverse_survival_function(self, p: Any, condition: dict[str, Any]) -> Any:
+        return self._reached("_inverse_survival_function", "_quantile", p, condition)
 
     def _below(self, rising: str, falling: str, x: Any, condition: dict[str, Any]) -> Any:
         """Ask the base at the inverse: for the one function where the map rises, for the other where it falls."""
         of_base, of_bijector = self._split(condition)
-        self._require(self._is_monotonic(), rising.lstrip("_"))
-        before = self._bijector.mapped("inverse", x, of_bijector)[0]
-        which = rising if self._bijector.is_increasing else falling
-        return getattr(self._distribution, which)(before, of_base)
+        rise = self._rises(rising.lstrip("_"), x, of_bijector)
+        return self._either(rise, rising, falling, self._mapped("inverse", x, of_bijector), of_base)
+
+    def _reached(self, rising: str, falling: str, p: Any, condition: dict[str, Any]) -> Any:
+        """Map what the base says: the one function of it where the map rises, the other where it falls."""
+        of_base, of_bijector = self._split(condition)
+        rise = self._rises("quantile", p, of_bijector)
+        return self._mapped("forward", self._either(rise, rising, falling, p, of_base), of_bijector)
+
+    def _rises(self, which: str, like: Any, of_bijector: dict[str, Any]) -> Any:
+        """Tell where the map rises; refuse one that may do both."""
+        found = rises(self._bijector, like, of_bijector) if self.event_shape == () else None
+        self._require(found is not None, which)
+        return found
+
+    def _either(self, rise: Any, rising: str, falling: str, x: Any, of_base: dict[str, Any]) -> Any:
+        """Ask the base for one function or the other; for both where parameters alone tell which it is."""
+        if isinstance(rise, bool):
+            return getattr(self._distribution, rising if rise else falling)(x, of_base)
+        found = (getattr(self._distribution, which)(x, of_base) for which in (rising, falling))
+        return common_namespace(x=x).where(rise, *found)
+
+    def _mapped(self, direction: str, x: Any, of_bijector: dict[str, Any]) -> Any:
+        return self._bijector.mapped(direction, x, of_bijector)[0]
 
     def _is_constant(self) -> bool:
         return self._bijector.is_constant_jacobian and self._bijector.is_injective
-
-    def _is_monotonic(self) -> bool:
-        return self._bijector.is_increasing is not None and self.event_shape == ()
 
     def _require(self, known: bool, which: str, cure: str = "Estimate it from samples.") -> None:
         if not known:

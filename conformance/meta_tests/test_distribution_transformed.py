@@ -244,14 +244,68 @@ def test_monotonic_maps_move_probabilities(backend):
         p = array(backend, [0.125, 0.5])
         wanted = bijector.forward(base.quantile(1.0 - p if flips else p))
         np.testing.assert_array_equal(backend.to_numpy(flow.quantile(p)), backend.to_numpy(wanted))
-    for unknown in (
-        Reciprocal()(base),
-        Scale([1.0, -1.0])(base),
-        Scale(Variable("s", array(backend, 0.0), trainable=True))(base),
-    ):
+    scale = Variable("scale", array(backend, 2.0), trainable=True)
+    for unknown in (Reciprocal()(base), Chain([Exp(), Reciprocal(), Scale(scale)])(base)):
         for method in ("cdf", "quantile"):
             with pytest.raises(NotImplementedError, match=rf"must have a formula for {method}"):
                 getattr(unknown, method)(0.5)
+
+
+def test_quantiles_of_falling_maps_keep_the_tails(backend):
+    base, tiny = Normal(array(backend, 0.0), 1.0), array(backend, [1e-20, 1e-30, 0.25])
+    wanted = backend.to_numpy(base.quantile(tiny))
+    assert np.isfinite(wanted).all()
+    for falling in (Scale(-1.0), Scale(array(backend, [-1.0] * 3)), Chain([Shift(0.0), Invert(Scale(-1.0))])):
+        np.testing.assert_array_equal(backend.to_numpy(falling(base).quantile(tiny)), wanted)
+    twice = TransformedDistribution(Scale(-1.0)(base), Scale(-1.0))
+    np.testing.assert_array_equal(backend.to_numpy(twice.quantile(tiny)), wanted)
+    moved = Scale(-1.0)(Normal(array(backend, 2.0), 0.5)).quantile(array(backend, [0.0, 0.5, 1.0]))
+    np.testing.assert_array_equal(backend.to_numpy(moved), [-np.inf, -2.0, np.inf])
+
+
+MONOTONIC = {
+    "scale": lambda scale: Scale(scale),
+    "inverse": lambda scale: Invert(Scale(scale)),
+    "chain": lambda scale: Chain([Exp(), Scale(-2.0), Shift(1.0), Scale(scale)]),
+    "inverse of a chain": lambda scale: Invert(Chain([Scale(scale), Exp()])),
+}
+
+
+@pytest.mark.parametrize("name", MONOTONIC)
+def test_signs_that_parameters_tell_select_the_side(backend, name):
+    factors = np.float32([2.0, -0.5, -4.0])
+    scale = Variable("scale", backend.asarray(factors), trainable=True)
+    both = MONOTONIC[name](scale)(Normal(0.5, 2.0))
+    y = np.float32([[0.25, -0.75, -2.0], [3.0, -2.0, -0.125]]) if "of a" in name else np.float32([[0.25], [3.0]])
+    p = np.float32([[1e-20], [0.25]])
+    for method, at in (
+        *((method, y) for method in ("cdf", "log_cdf", "survival_function", "log_survival_function")),
+        ("quantile", p),
+    ):
+        if "of a" in name and method == "quantile":
+            continue  # the logarithm of what is not positive
+        seen = backend.to_numpy(getattr(both, method)(backend.asarray(at)))
+        for column, factor in enumerate(factors):
+            single = MONOTONIC[name](float(factor))(Normal(0.5, 2.0))
+            wanted = getattr(single, method)(backend.asarray(at[:, column if at.shape[1] > 1 else 0]))
+            np.testing.assert_array_equal(seen[:, column], backend.to_numpy(wanted), err_msg=method)
+
+
+def test_signs_that_are_known_when_the_call_runs(backend):
+    if "compile" in backend.gaps():
+        pytest.skip(backend.gaps()["compile"])
+    scale = Variable("scale", array(backend, [2.0, -0.5]), trainable=True)
+    flow = Chain([Shift(1.0), Scale(scale)])(Normal(0.5, 2.0))
+    at = array(backend, [[0.25], [0.75]])
+    for method in ("cdf", "log_survival_function", "quantile"):
+
+        def called(value, x, method=method):
+            return flow.stateless_call([value], [], x, method=method)[0]
+
+        eager = backend.to_numpy(called(scale.value, at))
+        compiled = backend.to_numpy(backend.compile(called)(scale.value, at))
+        error = bounds.accumulated(64.0, FORMATS["float32"].roundoff) * (np.abs(eager) + 8.0)
+        assert (np.abs(compiled - eager) <= error).all(), method
 
 
 def test_divergences_need_equal_bijectors():
