@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from bnspec.arrays import broadcast_shapes, common_namespace, device_of, fits, shape_of, sizes_of
@@ -35,7 +36,7 @@ class TransformedDistribution(Distribution):
         Maps all conditions to a pair of mappings: those of the distribution, and those of the bijector. By default
         each gets those that it takes, and those of the mappings ``distribution_kwargs`` and ``bijector_kwargs``.
     validate_args : bool
-        Accepted for TFP's sake; base and bijector check their own values.
+        Whether the bijector checks values, even if it was not told so itself; the base checks its own.
     name : str, optional
         By default, the names of the bijector and of the distribution.
 
@@ -49,7 +50,12 @@ class TransformedDistribution(Distribution):
     Notes
     -----
     ``log_prob`` is log_prob of the base at the inverse, plus the log-det that is returned with that inverse: a
-    bijector that normalizes by a batch is asked once. Where several x have one image, the densities of all are added.
+    bijector that normalizes by a batch is asked once. Where several x have one image, the densities of all are added;
+    the base is asked once for all of them, on an axis in front of the batch: one that normalizes by a batch does so by
+    the batch of all, and its averages move once.
+
+    ``kl_divergence`` is that of the bases, which an injective map leaves alone, where both have the same bijector. Like
+    samples it is of the map forward, which knows no training: it normalizes by no batch and changes no variable.
 
     Mean and deviations exist where the bijector is known to be affine, mode and entropy where its Jacobian is constant,
     cdf and quantile where it is a map of numbers that is known to rise or to fall, for each of its parameters.
@@ -65,6 +71,14 @@ class TransformedDistribution(Distribution):
     ) -> None:
         require_distribution(distribution)
         (self._bijector,) = require_bijectors("bijector", [bijector])
+        if kwargs_split_fn is not None and not callable(kwargs_split_fn):
+            raise TypeError(
+                message(
+                    "kwargs_split_fn must be a function of all conditions, or None",
+                    "Let it return a pair of mappings.",
+                    kwargs_split_fn=kwargs_split_fn,
+                )
+            )
         self._distribution = distribution
         self._kwargs_split_fn = kwargs_split_fn
         rank, minimum = len(distribution.event_shape), bijector.forward_min_event_ndims
@@ -152,8 +166,7 @@ class TransformedDistribution(Distribution):
             return super()._drawn_with_log_prob(key, shape, like, condition)
         of_base, of_bijector = self._split(condition)
         x, log_prob = self._distribution._drawn_with_log_prob(key, shape, like, of_base)
-        rank = len(self._distribution.event_shape)
-        y, log_det = self._bijector.mapped_with_log_det("forward", x, rank, of_bijector)
+        y, log_det = self._with_log_det("forward", x, of_bijector)
         return self._checked(y, shape), log_prob - log_det()
 
     def _checked(self, y: Any, shape: tuple[int, ...]) -> Any:
@@ -172,14 +185,19 @@ class TransformedDistribution(Distribution):
 
     def _log_prob(self, x: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
-        before, log_det = self._bijector.mapped_with_log_det("inverse", x, len(self.event_shape), of_bijector)
+        before, log_det = self._with_log_det("inverse", x, of_bijector)
         if self._bijector.is_injective:
             return self._distribution._log_prob(before, of_base) + log_det()
-        xp, found = common_namespace(x=x), None
-        for one, its_log_det in zip(before, log_det(), strict=True):
-            term = self._distribution._log_prob(one, of_base) + its_log_det
-            found = term if found is None else xp.logaddexp(found, term)
-        return found
+        xp = common_namespace(x=x)
+        of_all = self._distribution._log_prob(xp.stack([self._aligned(one) for one in before]), of_base)
+        terms = [of_all[number, ...] + one for number, one in enumerate(log_det())]
+        return reduce(xp.logaddexp, terms)
+
+    def _aligned(self, x: Any) -> Any:
+        """Give an input the rank of the base's batch and event, so that an axis in front of it is in front of those."""
+        rank = len(self._distribution.batch_shape) + len(self._distribution.event_shape)
+        sizes = sizes_of(x)
+        return common_namespace(x=x).reshape(x, ((1,) * (rank - len(sizes)) + sizes)) if len(sizes) < rank else x
 
     def _mean(self, like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
@@ -219,13 +237,19 @@ class TransformedDistribution(Distribution):
         event = self._distribution.event_shape
         self._require(self._is_constant() and None not in event, "entropy", "Estimate it by -log_prob of samples.")
         anywhere = common_namespace(like=like).zeros(event, dtype=like.dtype, device=device_of(like))
-        _, log_det = self._bijector.mapped_with_log_det("forward", anywhere, len(event), of_bijector)
+        _, log_det = self._with_log_det("forward", anywhere, of_bijector)
         return self._distribution._entropy(like, of_base) + log_det()
 
     def _kl_divergence(self, other: Any, like: Any) -> Any:
         equal = isinstance(other, TransformedDistribution) and other.bijector == self._bijector
         self._require(equal, "kl_divergence where the bijectors differ", "Estimate it by the log_probs of samples.")
-        return self._distribution._kl_divergence(other.distribution, like)
+        needed = "kl_divergence where several inputs have one output"
+        self._require(self._bijector.is_injective, needed, "Estimate it by the log_probs of samples.")
+        found = self._distribution._kl_divergence(other.distribution, like)
+        own = self._bijector.parameter_batch_shape(len(self._distribution.event_shape))
+        if None in own:
+            raise ValueError(message("the batch of the bijector must be known for a divergence", batch_shape=own))
+        return found + common_namespace(like=like).zeros(own, dtype=like.dtype, device=device_of(like))
 
     def _cdf(self, x: Any, condition: dict[str, Any]) -> Any:
         return self._below("_cdf", "_survival_function", x, condition)
@@ -271,7 +295,11 @@ class TransformedDistribution(Distribution):
         return common_namespace(x=x).where(rise, *found)
 
     def _mapped(self, direction: str, x: Any, of_bijector: dict[str, Any]) -> Any:
-        return self._bijector.mapped(direction, x, of_bijector)[0]
+        return self._bijector.mapped(direction, x, of_bijector, validate=self.validate_args)[0]
+
+    def _with_log_det(self, direction: str, x: Any, of_bijector: dict[str, Any]) -> tuple[Any, Any]:
+        rank = len(self.event_shape if direction == "inverse" else self._distribution.event_shape)
+        return self._bijector.mapped_with_log_det(direction, x, rank, of_bijector, validate=self.validate_args)
 
     def _is_constant(self) -> bool:
         return self._bijector.is_constant_jacobian and self._bijector.is_injective

@@ -7,6 +7,7 @@ import bnspec
 from bnspec.arrays import broadcast_shapes, common_namespace, shape_of
 from bnspec.bijectors import (
     AbsoluteValue,
+    BatchNorm,
     Bijector,
     Blockwise,
     Chain,
@@ -22,6 +23,7 @@ from bnspec.bijectors import (
     Tanh,
 )
 from bnspec.distributions import Independent, MultivariateNormalDiag, Normal, Sample, TransformedDistribution
+from bnspec.layers import BatchNormalization
 from bnspec.variables import Variable
 from bnspec_conformance import bounds, oracle
 from bnspec_conformance.bounds import FORMATS
@@ -110,6 +112,35 @@ def test_all_preimages_count(backend):
     nested = Exp()(folded)
     assert isinstance(nested.distribution, TransformedDistribution)
     assert tuple(nested.log_prob(array(backend, [1.5, 2.0])).shape) == (2,)
+
+
+def test_a_base_that_normalizes_by_a_batch_is_asked_once_for_all_preimages():
+    layer = BatchNormalization(center=False, scale=False, epsilon=0.0, momentum=0.5)
+    flow = TransformedDistribution(MultivariateNormalDiag([0.0]), BatchNorm(layer))
+    folded = TransformedDistribution(flow, AbsoluteValue())
+    y = np.float32([[2.0], [2.0], [2.0]])
+    found = folded.log_prob(y)
+    assert layer.num_batches.value == 1
+    np.testing.assert_array_equal(layer.moving_mean.value, [0.0])  # of -2 and 2 together, and not of one of them
+    # Each preimage is one deviation from the mean; the two densities are equal, and the deviation is 2.
+    standard = np.float64(Normal(np.float64(0.0), 1.0).log_prob(1.0))
+    error = bounds.accumulated(64.0, FORMATS["float32"].roundoff) * 8.0
+    assert (np.abs(found - standard) <= error).all()  # log 2 - log 2
+    assert folded.log_prob(y, training=False).shape == (3,)
+    assert layer.num_batches.value == 1
+
+
+def test_preimages_are_broadcast_to_the_batch_of_the_base(backend):
+    base = MultivariateNormalDiag(array(backend, [[1.0, 2.0]] * 3))
+    folded = AbsoluteValue()(base)
+    signs = np.float32([[1.0, 1.0], [-1.0, -1.0]])
+    y = np.float32([0.5, 0.25])
+    both = [backend.to_numpy(base.log_prob(backend.asarray(sign * y))).astype(np.float64) for sign in signs]
+    found = backend.to_numpy(folded.log_prob(backend.asarray(y)))
+    error = bounds.accumulated(64.0, FORMATS["float32"].roundoff) * 8.0
+    assert found.shape == (3,)
+    assert (np.abs(found - np.logaddexp(*both)) <= error).all()
+    assert tuple(folded.log_prob(array(backend, np.ones((4, 1, 2)))).shape) == (4, 3)
 
 
 def test_a_network_runs_once_in_each_method():
@@ -315,6 +346,36 @@ def test_divergences_need_equal_bijectors():
         one.kl_divergence(Tanh()(Normal(0.0, 1.0)))
     with pytest.raises(NotImplementedError, match=r"kl_divergence where the bijectors differ"):
         one.kl_divergence(Normal(0.0, 1.0))
+    folded = [TransformedDistribution(Normal(loc, 1.0), AbsoluteValue()) for loc in (1.0, -1.0)]
+    with pytest.raises(
+        NotImplementedError, match=r"kl_divergence where several inputs have one output\. Estimate it by"
+    ):
+        folded[0].kl_divergence(folded[1])  # 0, where that of the bases is 2
+
+
+def test_divergences_have_the_full_batch(backend):
+    shift = Shift(array(backend, [[1.0], [2.0]]))
+    one, other = (shift(Normal(loc, 1.0)) for loc in (0.0, [2.0, 4.0, 0.0]))
+    for seen, wanted in (
+        (one.kl_divergence(one), [[0.0], [0.0]]),
+        (one.kl_divergence(other), [[2.0, 8.0, 0.0]] * 2),
+        (Independent(other, 2).kl_divergence(Independent(other, 2)), 0.0),
+        (Independent(shift(Normal(0.0, 1.0)), 1).kl_divergence(Independent(shift(Normal(2.0, 1.0)), 1)), [2.0, 2.0]),
+    ):
+        np.testing.assert_array_equal(backend.to_numpy(seen), wanted)
+        assert tuple(seen.shape) == np.shape(wanted)
+
+
+def test_the_bijector_checks_values_if_the_distribution_was_told_so():
+    for build in (Exp(), Chain([Exp(), Shift(0.0)])):
+        flow = TransformedDistribution(Normal(0.0, 1.0), build, validate_args=True)
+        for method in ("log_prob", "cdf"):
+            with pytest.raises(ValueError, match=r"y must be positive"):
+                getattr(flow, method)(-1.0)
+    zero = TransformedDistribution(Normal(0.0, 1.0), Scale(np.float32([0.0])), validate_args=True)
+    for call in (lambda: zero.sample(seed=1), lambda: zero.sample_and_log_prob(seed=1), zero.mean, zero.entropy):
+        with pytest.raises(ValueError, match=r"scale must not be zero"):
+            call()
 
 
 def test_applying_to_what_is_transformed_makes_a_chain():
@@ -364,6 +425,11 @@ def test_conditions_reach_those_that_take_them():
         ),
         (lambda: Permute([1, 0])(Sample(Normal(0.0, 1.0), 3)), ValueError, r"must have the 2 elements"),
         (lambda: TransformedDistribution(3, Exp()), TypeError, r"distribution must be a Distribution\. Got type='int'"),
+        (
+            lambda: TransformedDistribution(Normal(0.0, 1.0), Exp(), kwargs_split_fn=5),
+            TypeError,
+            r"kwargs_split_fn must be a function of all conditions, or None\. Got kwargs_split_fn=5\.",
+        ),
         (lambda: TransformedDistribution(Normal(0.0, 1.0), 3), TypeError, r"bijector must be bijectors\. Got part=3"),
         (
             lambda: Shift(np.float32([1.0]))(Normal(np.asarray([1.0]), 1.0)),
