@@ -295,7 +295,7 @@ def test_quantiles_of_falling_maps_keep_the_tails(backend):
 
 
 MONOTONIC = {
-    "scale": lambda scale: Scale(scale),
+    "scale": Scale,
     "inverse": lambda scale: Invert(Scale(scale)),
     "chain": lambda scale: Chain([Exp(), Scale(-2.0), Shift(1.0), Scale(scale)]),
     "inverse of a chain": lambda scale: Invert(Chain([Scale(scale), Exp()])),
