@@ -72,3 +72,7 @@ class Normal(Gaussian):
     def _quantile(self, p: Any, condition: dict[str, Any]) -> Any:
         loc, scale = self._resolved(p)
         return loc + scale * quantile(p, common_namespace(p=p))
+
+    def _inverse_survival_function(self, p: Any, condition: dict[str, Any]) -> Any:
+        loc, scale = self._resolved(p)
+        return loc - scale * quantile(p, common_namespace(p=p))

@@ -166,5 +166,12 @@ class Statistics(Named):
     def _quantile(self, p: Any, condition: dict[str, Any]) -> Any:
         raise self._missing("quantile")
 
+    def _inverse_survival_function(self, p: Any, condition: dict[str, Any]) -> Any:
+        """Compute what has the probability p of more than it: the quantile of a map that falls.
+
+        A subclass overrides it where it can keep the digits of a small p.
+        """
+        return self._quantile(1.0 - p, condition)
+
     def _missing(self, which: str, cure: str = "Estimate it from samples.") -> NotImplementedError:
         return NotImplementedError(message(f"{self.name} must have a formula for {which}", cure))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from bnspec.arrays import broadcast_shapes, common_namespace, device_of, fits, shape_of, sizes_of
@@ -10,6 +11,7 @@ from bnspec.bijectors._parts import require_bijectors
 from bnspec.distributions._base import Distribution
 from bnspec.distributions._conditions import names_of, split
 from bnspec.distributions._part import require_distribution
+from bnspec.distributions._slopes import linear_part, rises
 from bnspec.errors import message
 from bnspec.variables import common_like
 
@@ -19,10 +21,6 @@ if TYPE_CHECKING:
     from bnspec.bijectors import Bijector
 
 __all__ = ["TransformedDistribution"]
-
-# A power of 2, by which draws are scaled where the linear part of an affine map is told from its shift: the rounding
-# of the shift is divided by it.
-_WIDE = 2.0**40
 
 
 class TransformedDistribution(Distribution):
@@ -38,7 +36,7 @@ class TransformedDistribution(Distribution):
         Maps all conditions to a pair of mappings: those of the distribution, and those of the bijector. By default
         each gets those that it takes, and those of the mappings ``distribution_kwargs`` and ``bijector_kwargs``.
     validate_args : bool
-        Accepted for TFP's sake; base and bijector check their own values.
+        Whether the bijector checks values, even if it was not told so itself; the base checks its own.
     name : str, optional
         By default, the names of the bijector and of the distribution.
 
@@ -52,10 +50,15 @@ class TransformedDistribution(Distribution):
     Notes
     -----
     ``log_prob`` is log_prob of the base at the inverse, plus the log-det that is returned with that inverse: a
-    bijector that normalizes by a batch is asked once. Where several x have one image, the densities of all are added.
+    bijector that normalizes by a batch is asked once. Where several x have one image, the densities of all are added;
+    the base is asked once for all of them, on an axis in front of the batch: one that normalizes by a batch does so by
+    the batch of all, and its averages move once.
+
+    ``kl_divergence`` is that of the bases, which an injective map leaves alone, where both have the same bijector. Like
+    samples it is of the map forward, which knows no training: it normalizes by no batch and changes no variable.
 
     Mean and deviations exist where the bijector is known to be affine, mode and entropy where its Jacobian is constant,
-    cdf and quantile where it is known to rise or to fall.
+    cdf and quantile where it is a map of numbers that is known to rise or to fall, for each of its parameters.
     """
 
     def __init__(
@@ -68,6 +71,14 @@ class TransformedDistribution(Distribution):
     ) -> None:
         require_distribution(distribution)
         (self._bijector,) = require_bijectors("bijector", [bijector])
+        if kwargs_split_fn is not None and not callable(kwargs_split_fn):
+            raise TypeError(
+                message(
+                    "kwargs_split_fn must be a function of all conditions, or None",
+                    "Let it return a pair of mappings.",
+                    kwargs_split_fn=kwargs_split_fn,
+                )
+            )
         self._distribution = distribution
         self._kwargs_split_fn = kwargs_split_fn
         rank, minimum = len(distribution.event_shape), bijector.forward_min_event_ndims
@@ -146,7 +157,7 @@ class TransformedDistribution(Distribution):
     def _drawn(self, key: Any, shape: tuple[int, ...], like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
         x = self._distribution._drawn(key, shape, like, of_base)
-        return self._checked(self._bijector.mapped("forward", x, of_bijector)[0], shape)
+        return self._checked(self._mapped("forward", x, of_bijector), shape)
 
     def _drawn_with_log_prob(
         self, key: Any, shape: tuple[int, ...], like: Any, condition: dict[str, Any]
@@ -155,8 +166,7 @@ class TransformedDistribution(Distribution):
             return super()._drawn_with_log_prob(key, shape, like, condition)
         of_base, of_bijector = self._split(condition)
         x, log_prob = self._distribution._drawn_with_log_prob(key, shape, like, of_base)
-        rank = len(self._distribution.event_shape)
-        y, log_det = self._bijector.mapped_with_log_det("forward", x, rank, of_bijector)
+        y, log_det = self._with_log_det("forward", x, of_bijector)
         return self._checked(y, shape), log_prob - log_det()
 
     def _checked(self, y: Any, shape: tuple[int, ...]) -> Any:
@@ -175,29 +185,34 @@ class TransformedDistribution(Distribution):
 
     def _log_prob(self, x: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
-        before, log_det = self._bijector.mapped_with_log_det("inverse", x, len(self.event_shape), of_bijector)
+        before, log_det = self._with_log_det("inverse", x, of_bijector)
         if self._bijector.is_injective:
             return self._distribution._log_prob(before, of_base) + log_det()
-        xp, found = common_namespace(x=x), None
-        for one, its_log_det in zip(before, log_det(), strict=True):
-            term = self._distribution._log_prob(one, of_base) + its_log_det
-            found = term if found is None else xp.logaddexp(found, term)
-        return found
+        xp = common_namespace(x=x)
+        of_all = self._distribution._log_prob(xp.stack([self._aligned(one) for one in before]), of_base)
+        terms = [of_all[number, ...] + one for number, one in enumerate(log_det())]
+        return reduce(xp.logaddexp, terms)
+
+    def _aligned(self, x: Any) -> Any:
+        """Give an input the rank of the base's batch and event, so that an axis in front of it is in front of those."""
+        rank = len(self._distribution.batch_shape) + len(self._distribution.event_shape)
+        sizes = sizes_of(x)
+        return common_namespace(x=x).reshape(x, ((1,) * (rank - len(sizes)) + sizes)) if len(sizes) < rank else x
 
     def _mean(self, like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
         self._require(self._bijector.is_affine, "mean")
-        return self._bijector.mapped("forward", self._distribution._mean(like, of_base), of_bijector)[0]
+        return self._mapped("forward", self._distribution._mean(like, of_base), of_bijector)
 
     def _mode(self, like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
         self._require(self._is_constant(), "mode")
-        return self._bijector.mapped("forward", self._distribution._mode(like, of_base), of_bijector)[0]
+        return self._mapped("forward", self._distribution._mode(like, of_base), of_bijector)
 
     def _stddev(self, like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
         self._require(self._bijector.is_affine, "stddev")
-        stretched = self._linear(self._distribution._stddev(like, of_base), of_bijector)
+        stretched = linear_part(self._bijector, self._distribution._stddev(like, of_base), of_bijector)
         return common_namespace(like=like).abs(stretched)
 
     def _covariance(self, like: Any, condition: dict[str, Any]) -> Any:
@@ -212,7 +227,7 @@ class TransformedDistribution(Distribution):
         for _ in range(2):  # the linear part of every row, and then of every column
             rank = len(shape_of(covariance))
             rows = xp.permute_dims(covariance, (rank - 2, *range(rank - 2), rank - 1))
-            mapped = self._linear(rows, of_bijector)
+            mapped = linear_part(self._bijector, rows, of_bijector)
             rank = len(shape_of(mapped))
             covariance = xp.permute_dims(mapped, (*range(1, rank), 0))
         return covariance
@@ -222,13 +237,19 @@ class TransformedDistribution(Distribution):
         event = self._distribution.event_shape
         self._require(self._is_constant() and None not in event, "entropy", "Estimate it by -log_prob of samples.")
         anywhere = common_namespace(like=like).zeros(event, dtype=like.dtype, device=device_of(like))
-        _, log_det = self._bijector.mapped_with_log_det("forward", anywhere, len(event), of_bijector)
+        _, log_det = self._with_log_det("forward", anywhere, of_bijector)
         return self._distribution._entropy(like, of_base) + log_det()
 
     def _kl_divergence(self, other: Any, like: Any) -> Any:
         equal = isinstance(other, TransformedDistribution) and other.bijector == self._bijector
         self._require(equal, "kl_divergence where the bijectors differ", "Estimate it by the log_probs of samples.")
-        return self._distribution._kl_divergence(other.distribution, like)
+        needed = "kl_divergence where several inputs have one output"
+        self._require(self._bijector.is_injective, needed, "Estimate it by the log_probs of samples.")
+        found = self._distribution._kl_divergence(other.distribution, like)
+        own = self._bijector.parameter_batch_shape(len(self._distribution.event_shape))
+        if None in own:
+            raise ValueError(message("the batch of the bijector must be known for a divergence", batch_shape=own))
+        return found + common_namespace(like=like).zeros(own, dtype=like.dtype, device=device_of(like))
 
     def _cdf(self, x: Any, condition: dict[str, Any]) -> Any:
         return self._below("_cdf", "_survival_function", x, condition)
@@ -243,30 +264,45 @@ class TransformedDistribution(Distribution):
         return self._below("_log_survival_function", "_log_cdf", x, condition)
 
     def _quantile(self, p: Any, condition: dict[str, Any]) -> Any:
-        of_base, of_bijector = self._split(condition)
-        self._require(self._is_monotonic(), "quantile")
-        before = self._distribution._quantile(p if self._bijector.is_increasing else 1.0 - p, of_base)
-        return self._bijector.mapped("forward", before, of_bijector)[0]
+        return self._reached("_quantile", "_inverse_survival_function", p, condition)
+
+    def _inverse_survival_function(self, p: Any, condition: dict[str, Any]) -> Any:
+        return self._reached("_inverse_survival_function", "_quantile", p, condition)
 
     def _below(self, rising: str, falling: str, x: Any, condition: dict[str, Any]) -> Any:
         """Ask the base at the inverse: for the one function where the map rises, for the other where it falls."""
         of_base, of_bijector = self._split(condition)
-        self._require(self._is_monotonic(), rising.lstrip("_"))
-        before = self._bijector.mapped("inverse", x, of_bijector)[0]
-        which = rising if self._bijector.is_increasing else falling
-        return getattr(self._distribution, which)(before, of_base)
+        rise = self._rises(rising.lstrip("_"), x, of_bijector)
+        return self._either(rise, rising, falling, self._mapped("inverse", x, of_bijector), of_base)
 
-    def _linear(self, x: Any, condition: dict[str, Any]) -> Any:
-        """Map by the linear part of an affine map: without its shift, by which deviations are not moved."""
-        xp = common_namespace(x=x)
-        far, centre = (self._bijector.mapped("forward", one, condition)[0] for one in (x * _WIDE, xp.zeros_like(x)))
-        return (far - centre) / _WIDE
+    def _reached(self, rising: str, falling: str, p: Any, condition: dict[str, Any]) -> Any:
+        """Map what the base says: the one function of it where the map rises, the other where it falls."""
+        of_base, of_bijector = self._split(condition)
+        rise = self._rises("quantile", p, of_bijector)
+        return self._mapped("forward", self._either(rise, rising, falling, p, of_base), of_bijector)
+
+    def _rises(self, which: str, like: Any, of_bijector: dict[str, Any]) -> Any:
+        """Tell where the map rises; refuse one that may do both."""
+        found = rises(self._bijector, like, of_bijector) if self.event_shape == () else None
+        self._require(found is not None, which)
+        return found
+
+    def _either(self, rise: Any, rising: str, falling: str, x: Any, of_base: dict[str, Any]) -> Any:
+        """Ask the base for one function or the other; for both where parameters alone tell which it is."""
+        if isinstance(rise, bool):
+            return getattr(self._distribution, rising if rise else falling)(x, of_base)
+        found = (getattr(self._distribution, which)(x, of_base) for which in (rising, falling))
+        return common_namespace(x=x).where(rise, *found)
+
+    def _mapped(self, direction: str, x: Any, of_bijector: dict[str, Any]) -> Any:
+        return self._bijector.mapped(direction, x, of_bijector, validate=self.validate_args)[0]
+
+    def _with_log_det(self, direction: str, x: Any, of_bijector: dict[str, Any]) -> tuple[Any, Any]:
+        rank = len(self.event_shape if direction == "inverse" else self._distribution.event_shape)
+        return self._bijector.mapped_with_log_det(direction, x, rank, of_bijector, validate=self.validate_args)
 
     def _is_constant(self) -> bool:
         return self._bijector.is_constant_jacobian and self._bijector.is_injective
-
-    def _is_monotonic(self) -> bool:
-        return self._bijector.is_increasing is not None and self.event_shape == ()
 
     def _require(self, known: bool, which: str, cure: str = "Estimate it from samples.") -> None:
         if not known:

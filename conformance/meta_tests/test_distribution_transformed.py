@@ -7,6 +7,7 @@ import bnspec
 from bnspec.arrays import broadcast_shapes, common_namespace, shape_of
 from bnspec.bijectors import (
     AbsoluteValue,
+    BatchNorm,
     Bijector,
     Blockwise,
     Chain,
@@ -22,6 +23,7 @@ from bnspec.bijectors import (
     Tanh,
 )
 from bnspec.distributions import Independent, MultivariateNormalDiag, Normal, Sample, TransformedDistribution
+from bnspec.layers import BatchNormalization
 from bnspec.variables import Variable
 from bnspec_conformance import bounds, oracle
 from bnspec_conformance.bounds import FORMATS
@@ -112,6 +114,35 @@ def test_all_preimages_count(backend):
     assert tuple(nested.log_prob(array(backend, [1.5, 2.0])).shape) == (2,)
 
 
+def test_a_base_that_normalizes_by_a_batch_is_asked_once_for_all_preimages():
+    layer = BatchNormalization(center=False, scale=False, epsilon=0.0, momentum=0.5)
+    flow = TransformedDistribution(MultivariateNormalDiag([0.0]), BatchNorm(layer))
+    folded = TransformedDistribution(flow, AbsoluteValue())
+    y = np.float32([[2.0], [2.0], [2.0]])
+    found = folded.log_prob(y)
+    assert layer.num_batches.value == 1
+    np.testing.assert_array_equal(layer.moving_mean.value, [0.0])  # of -2 and 2 together, and not of one of them
+    # Each preimage is one deviation from the mean; the two densities are equal, and the deviation is 2.
+    standard = np.float64(Normal(np.float64(0.0), 1.0).log_prob(1.0))
+    error = bounds.accumulated(64.0, FORMATS["float32"].roundoff) * 8.0
+    assert (np.abs(found - standard) <= error).all()  # log 2 - log 2
+    assert folded.log_prob(y, training=False).shape == (3,)
+    assert layer.num_batches.value == 1
+
+
+def test_preimages_are_broadcast_to_the_batch_of_the_base(backend):
+    base = MultivariateNormalDiag(array(backend, [[1.0, 2.0]] * 3))
+    folded = AbsoluteValue()(base)
+    signs = np.float32([[1.0, 1.0], [-1.0, -1.0]])
+    y = np.float32([0.5, 0.25])
+    both = [backend.to_numpy(base.log_prob(backend.asarray(sign * y))).astype(np.float64) for sign in signs]
+    found = backend.to_numpy(folded.log_prob(backend.asarray(y)))
+    error = bounds.accumulated(64.0, FORMATS["float32"].roundoff) * 8.0
+    assert found.shape == (3,)
+    assert (np.abs(found - np.logaddexp(*both)) <= error).all()
+    assert tuple(folded.log_prob(array(backend, np.ones((4, 1, 2)))).shape) == (4, 3)
+
+
 def test_a_network_runs_once_in_each_method():
     coupling = Coupling()
     flow = TransformedDistribution(MultivariateNormalDiag([0.0] * 4), coupling)
@@ -196,6 +227,18 @@ def test_statistics_of_affine_maps_are_exact(backend):
     assert abs(float(doubled.entropy()) - wanted) <= error
 
 
+def test_the_range_of_deviations_is_that_of_the_dtype(backend):
+    wide = Scale(array(backend, 2.0))(Normal(array(backend, 0.0), array(backend, 2.0**100)))
+    assert float(wide.stddev()) == 2.0**101
+    through = Chain([Scale(2.0**-100), Shift([0.0, 2.0**60]), Scale(array(backend, 2.0**100))])(Normal(0.0, 1.0))
+    np.testing.assert_array_equal(backend.to_numpy(through.stddev()), [1.0, 1.0])
+    base = MultivariateNormalDiag(scale_diag=array(backend, [0.5, 2.0]))
+    shift = Variable("shift", array(backend, [2.0**30]), trainable=True)
+    blocks = Blockwise([Invert(Shift(shift)), Chain([Shift([2.0**40]), Scale(4.0)])])(base)
+    np.testing.assert_array_equal(backend.to_numpy(blocks.stddev()), [0.5, 8.0])
+    np.testing.assert_array_equal(backend.to_numpy(blocks.covariance()), [[0.25, 0.0], [0.0, 64.0]])
+
+
 def test_a_constant_jacobian_does_not_make_a_mean():
     flow = TransformedDistribution(MultivariateNormalDiag([1.0, 0.0]), Coupling())
     for method in ("mean", "stddev", "variance", "covariance"):
@@ -232,14 +275,68 @@ def test_monotonic_maps_move_probabilities(backend):
         p = array(backend, [0.125, 0.5])
         wanted = bijector.forward(base.quantile(1.0 - p if flips else p))
         np.testing.assert_array_equal(backend.to_numpy(flow.quantile(p)), backend.to_numpy(wanted))
-    for unknown in (
-        Reciprocal()(base),
-        Scale([1.0, -1.0])(base),
-        Scale(Variable("s", array(backend, 0.0), trainable=True))(base),
-    ):
+    scale = Variable("scale", array(backend, 2.0), trainable=True)
+    for unknown in (Reciprocal()(base), Chain([Exp(), Reciprocal(), Scale(scale)])(base)):
         for method in ("cdf", "quantile"):
             with pytest.raises(NotImplementedError, match=rf"must have a formula for {method}"):
                 getattr(unknown, method)(0.5)
+
+
+def test_quantiles_of_falling_maps_keep_the_tails(backend):
+    base, tiny = Normal(array(backend, 0.0), 1.0), array(backend, [1e-20, 1e-30, 0.25])
+    wanted = backend.to_numpy(base.quantile(tiny))
+    assert np.isfinite(wanted).all()
+    for falling in (Scale(-1.0), Scale(array(backend, [-1.0] * 3)), Chain([Shift(0.0), Invert(Scale(-1.0))])):
+        np.testing.assert_array_equal(backend.to_numpy(falling(base).quantile(tiny)), wanted)
+    twice = TransformedDistribution(Scale(-1.0)(base), Scale(-1.0))
+    np.testing.assert_array_equal(backend.to_numpy(twice.quantile(tiny)), wanted)
+    moved = Scale(-1.0)(Normal(array(backend, 2.0), 0.5)).quantile(array(backend, [0.0, 0.5, 1.0]))
+    np.testing.assert_array_equal(backend.to_numpy(moved), [-np.inf, -2.0, np.inf])
+
+
+MONOTONIC = {
+    "scale": Scale,
+    "inverse": lambda scale: Invert(Scale(scale)),
+    "chain": lambda scale: Chain([Exp(), Scale(-2.0), Shift(1.0), Scale(scale)]),
+    "inverse of a chain": lambda scale: Invert(Chain([Scale(scale), Exp()])),
+}
+
+
+@pytest.mark.parametrize("name", MONOTONIC)
+def test_signs_that_parameters_tell_select_the_side(backend, name):
+    factors = np.float32([2.0, -0.5, -4.0])
+    scale = Variable("scale", backend.asarray(factors), trainable=True)
+    both = MONOTONIC[name](scale)(Normal(0.5, 2.0))
+    y = np.float32([[0.25, -0.75, -2.0], [3.0, -2.0, -0.125]]) if "of a" in name else np.float32([[0.25], [3.0]])
+    p = np.float32([[1e-20], [0.25]])
+    for method, at in (
+        *((method, y) for method in ("cdf", "log_cdf", "survival_function", "log_survival_function")),
+        ("quantile", p),
+    ):
+        if "of a" in name and method == "quantile":
+            continue  # the logarithm of what is not positive
+        seen = backend.to_numpy(getattr(both, method)(backend.asarray(at)))
+        for column, factor in enumerate(factors):
+            single = MONOTONIC[name](float(factor))(Normal(0.5, 2.0))
+            wanted = getattr(single, method)(backend.asarray(at[:, column if at.shape[1] > 1 else 0]))
+            np.testing.assert_array_equal(seen[:, column], backend.to_numpy(wanted), err_msg=method)
+
+
+def test_signs_that_are_known_when_the_call_runs(backend):
+    if "compile" in backend.gaps():
+        pytest.skip(backend.gaps()["compile"])
+    scale = Variable("scale", array(backend, [2.0, -0.5]), trainable=True)
+    flow = Chain([Shift(1.0), Scale(scale)])(Normal(0.5, 2.0))
+    at = array(backend, [[0.25], [0.75]])
+    for method in ("cdf", "log_survival_function", "quantile"):
+
+        def called(value, x, method=method):
+            return flow.stateless_call([value], [], x, method=method)[0]
+
+        eager = backend.to_numpy(called(scale.value, at))
+        compiled = backend.to_numpy(backend.compile(called)(scale.value, at))
+        error = bounds.accumulated(64.0, FORMATS["float32"].roundoff) * (np.abs(eager) + 8.0)
+        assert (np.abs(compiled - eager) <= error).all(), method
 
 
 def test_divergences_need_equal_bijectors():
@@ -249,6 +346,36 @@ def test_divergences_need_equal_bijectors():
         one.kl_divergence(Tanh()(Normal(0.0, 1.0)))
     with pytest.raises(NotImplementedError, match=r"kl_divergence where the bijectors differ"):
         one.kl_divergence(Normal(0.0, 1.0))
+    folded = [TransformedDistribution(Normal(loc, 1.0), AbsoluteValue()) for loc in (1.0, -1.0)]
+    with pytest.raises(
+        NotImplementedError, match=r"kl_divergence where several inputs have one output\. Estimate it by"
+    ):
+        folded[0].kl_divergence(folded[1])  # 0, where that of the bases is 2
+
+
+def test_divergences_have_the_full_batch(backend):
+    shift = Shift(array(backend, [[1.0], [2.0]]))
+    one, other = (shift(Normal(loc, 1.0)) for loc in (0.0, [2.0, 4.0, 0.0]))
+    for seen, wanted in (
+        (one.kl_divergence(one), [[0.0], [0.0]]),
+        (one.kl_divergence(other), [[2.0, 8.0, 0.0]] * 2),
+        (Independent(other, 2).kl_divergence(Independent(other, 2)), 0.0),
+        (Independent(shift(Normal(0.0, 1.0)), 1).kl_divergence(Independent(shift(Normal(2.0, 1.0)), 1)), [2.0, 2.0]),
+    ):
+        np.testing.assert_array_equal(backend.to_numpy(seen), wanted)
+        assert tuple(seen.shape) == np.shape(wanted)
+
+
+def test_the_bijector_checks_values_if_the_distribution_was_told_so():
+    for build in (Exp(), Chain([Exp(), Shift(0.0)])):
+        flow = TransformedDistribution(Normal(0.0, 1.0), build, validate_args=True)
+        for method in ("log_prob", "cdf"):
+            with pytest.raises(ValueError, match=r"y must be positive"):
+                getattr(flow, method)(-1.0)
+    zero = TransformedDistribution(Normal(0.0, 1.0), Scale(np.float32([0.0])), validate_args=True)
+    for call in (lambda: zero.sample(seed=1), lambda: zero.sample_and_log_prob(seed=1), zero.mean, zero.entropy):
+        with pytest.raises(ValueError, match=r"scale must not be zero"):
+            call()
 
 
 def test_applying_to_what_is_transformed_makes_a_chain():
@@ -298,6 +425,11 @@ def test_conditions_reach_those_that_take_them():
         ),
         (lambda: Permute([1, 0])(Sample(Normal(0.0, 1.0), 3)), ValueError, r"must have the 2 elements"),
         (lambda: TransformedDistribution(3, Exp()), TypeError, r"distribution must be a Distribution\. Got type='int'"),
+        (
+            lambda: TransformedDistribution(Normal(0.0, 1.0), Exp(), kwargs_split_fn=5),
+            TypeError,
+            r"kwargs_split_fn must be a function of all conditions, or None\. Got kwargs_split_fn=5\.",
+        ),
         (lambda: TransformedDistribution(Normal(0.0, 1.0), 3), TypeError, r"bijector must be bijectors\. Got part=3"),
         (
             lambda: Shift(np.float32([1.0]))(Normal(np.asarray([1.0]), 1.0)),
