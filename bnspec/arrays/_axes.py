@@ -60,7 +60,7 @@ def sizes_of(array: Any) -> tuple[Any, ...]:
 
 def is_known(size: Any) -> bool:
     """Tell whether a size is a number rather than an array of shape ()."""
-    return not hasattr(size, "dtype")
+    return isinstance(size, int) or not hasattr(size, "dtype")  # torch's compiler has no attributes of an integer
 
 
 def fits(shape: Sequence[Any], wanted: Sequence[Any]) -> bool:

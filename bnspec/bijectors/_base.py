@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bnspec.arrays import common_namespace, shape_of, sizes_of
 from bnspec.bijectors._reduction import reduced
@@ -63,6 +63,12 @@ class Bijector(Shapes):
     .. [1] J. V. Dillon et al., TensorFlow Distributions, arXiv:1711.10604.
     """
 
+    _hooked_names: ClassVar[frozenset[str] | None] = frozenset()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._hooked_names = _hooked_names(cls)  # once a class: no compiler traces the search
+
     def __init__(
         self,
         *,
@@ -97,7 +103,7 @@ class Bijector(Shapes):
             graph_parents=graph_parents,
             name=name,
         )
-        self._condition_names = self._own_condition_names()  # once: no compiler traces the search
+        self._condition_names = self._own_condition_names()
 
     def forward(self, x: Any, name: str = "forward", **kwargs: Any) -> Any:
         """Map an input.
@@ -201,15 +207,8 @@ class Bijector(Shapes):
         return self._condition_names
 
     def _own_condition_names(self) -> frozenset[str] | None:
-        """Find what ``_forward_and_log_det`` and ``_inverse_and_log_det`` take besides the array."""
-        names: set[str] = set()
-        for direction in ("forward", "inverse"):
-            if self._has(direction):
-                more = list(signature(getattr(self, f"_{direction}_and_log_det")).parameters.values())[1:]
-                if any(one.kind is Parameter.VAR_KEYWORD for one in more):
-                    return None
-                names.update(one.name for one in more)
-        return frozenset(names)
+        """Find what a call takes besides the array: what the hooks take, unless functions were given instead."""
+        return self._hooked_names
 
     def _forward_and_log_det(self, *args: Any, **condition: Any) -> tuple[Any, Any]:
         """Map an input, ``x``, under the conditions that a subclass names; to be written by it."""
@@ -347,3 +346,16 @@ class Bijector(Shapes):
         spread = xp.broadcast_to(x, sizes_of(y)) if len(shape_of(y)) >= len(shape_of(x)) else x
         _, (slope,) = backend_of(x).value_and_grad(total)((spread,))
         return xp.log(xp.abs(slope))
+
+
+def _hooked_names(kind: type[Bijector]) -> frozenset[str] | None:
+    """Find what ``_forward_and_log_det`` and ``_inverse_and_log_det`` of a class take besides the array."""
+    names: set[str] = set()
+    for hook in ("_forward_and_log_det", "_inverse_and_log_det"):
+        written = getattr(kind, hook)
+        if written is not getattr(Bijector, hook):
+            more = list(signature(written).parameters.values())[2:]
+            if any(one.kind is Parameter.VAR_KEYWORD for one in more):
+                return None
+            names.update(one.name for one in more)
+    return frozenset(names)

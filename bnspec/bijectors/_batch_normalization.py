@@ -7,6 +7,7 @@ from typing import Any
 from bnspec.arrays import ACCUMULATES_IN, as_axes, common_namespace, dtype_name, shape_of, sizes_of
 from bnspec.batchnorm._checks import require_training
 from bnspec.bijectors._base import Bijector
+from bnspec.bijectors._domain import require_all
 from bnspec.bijectors._reduction import summed
 from bnspec.errors import message
 from bnspec.layers import BatchNormalization as Layer
@@ -174,11 +175,7 @@ class BatchNormalization(Bijector):
     def _validate(self, direction: str, x: Any) -> None:
         gamma = self._layer.gamma
         if gamma is not None:
-            xp = common_namespace(gamma=gamma.value)
-            if bool(xp.any(gamma.value == 0)):
-                raise ValueError(
-                    message("gamma must not be 0", "Call apply_constraints after an optimizer's step.", name=self.name)
-                )
+            require_all("gamma must not be 0", gamma.value != 0, "Call apply_constraints after an optimizer's step.")
 
 
 BatchNorm = BatchNormalization

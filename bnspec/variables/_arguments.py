@@ -237,6 +237,8 @@ def _frozen(given: Any) -> Any:
 
 
 def _is_array(given: Any) -> bool:
+    if isinstance(given, (int, float)):  # torch's compiler has no attributes of a number
+        return False
     return hasattr(given, "shape") and hasattr(given, "dtype")
 
 

@@ -225,6 +225,8 @@ def require_name(name: Any) -> None:
 
 
 def _is_array(value: Any) -> bool:
+    if isinstance(value, (int, float)):  # torch's compiler has no attributes of a number
+        return False
     return isinstance(value, Variable) or (hasattr(value, "shape") and hasattr(value, "dtype"))
 
 

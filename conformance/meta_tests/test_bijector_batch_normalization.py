@@ -287,6 +287,21 @@ def test_a_gamma_of_zero_is_refused_where_values_are_checked():
         bijector.forward(X)
 
 
+def test_a_gamma_without_values_is_not_checked():
+    jax = pytest.importorskip("jax")
+    bijector = BatchNormalization(validate_args=True)
+    x = jax.numpy.asarray(X)
+    expected = bijector.inverse(x, training=False)
+    others = [variable.value for variable in bijector.non_trainable_variables]
+
+    def call(trainable):
+        return bijector.stateless_call(trainable, others, x, training=False, method="inverse")[0]
+
+    found = jax.vmap(call)([jax.numpy.stack([v.value, 2.0 * v.value]) for v in bijector.trainable_variables])
+    np.testing.assert_array_equal(found[0], expected)
+    np.testing.assert_array_equal(found[1], 2.0 * expected)
+
+
 def test_the_pure_definition_has_the_same_form():
     spec = bnspec.BatchNorm(epsilon=0.25)
     params, state = spec.init(X.shape, like=X)
