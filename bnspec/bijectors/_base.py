@@ -10,7 +10,7 @@ from bnspec.bijectors._reduction import reduced
 from bnspec.bijectors._shapes import OTHER, Shapes, as_ndims
 from bnspec.errors import message
 from bnspec.registry import backend_of
-from bnspec.variables import is_concrete, require_name, scope, transaction
+from bnspec.variables import has_values, require_name, scope, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -270,7 +270,7 @@ class Bijector(Shapes):
             If the rank of `x` is too small, or a value is refused.
         """
         self._require_rank(x, getattr(self, f"{direction}_min_event_ndims"))
-        if (validate or self.validate_args) and is_concrete(x):
+        if (validate or self.validate_args) and has_values(x):
             self._validate(direction, x)
         pair: tuple[Any, Any] = getattr(self, f"_{direction}_and_log_det")(x, **condition)
         return pair

@@ -6,7 +6,7 @@ from typing import Any
 
 from bnspec.arrays import common_namespace
 from bnspec.errors import message
-from bnspec.variables import is_concrete
+from bnspec.variables import has_values
 
 __all__ = ["require_all"]
 
@@ -29,5 +29,5 @@ def require_all(required: str, holds: Any, cure: str = "") -> None:
         If it does not hold everywhere. A parameter may be traced where the input is not: then nothing is checked.
     """
     xp = common_namespace(holds=holds)
-    if is_concrete(holds) and not bool(xp.all(holds)):
+    if has_values(holds) and not bool(xp.all(holds)):
         raise ValueError(message(required, cure, failing=int(xp.sum(xp.astype(xp.logical_not(holds), xp.int32)))))

@@ -10,7 +10,7 @@ import numpy as np
 from bnspec.arrays import broadcast_shapes, common_namespace, device_of, dtype_name, shape_of
 from bnspec.bijectors._contract import Contract
 from bnspec.errors import message
-from bnspec.variables import default_like, from_numpy, is_concrete, parameter_shape, require_name
+from bnspec.variables import default_like, from_numpy, has_values, parameter_shape, require_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -189,7 +189,7 @@ class Shapes(Contract):
                     "a shape must be a vector of integers of known length", shape=rank, dtype=dtype_name(shape.dtype)
                 )
             )
-        if is_concrete(shape):
+        if has_values(shape):
             sizes = self._moved(direction, [int(shape[axis]) for axis in range(rank[0])])
         else:
             sizes = self._moved(direction, [shape[axis] for axis in range(rank[0])])
@@ -216,7 +216,7 @@ class Shapes(Contract):
 
 def _is_traced(size: Any) -> bool:
     """Tell whether a size is an array that stands for one that is not known yet."""
-    return hasattr(size, "dtype") and not isinstance(size, np.generic) and not is_concrete(size)
+    return hasattr(size, "dtype") and not isinstance(size, np.generic) and not has_values(size)
 
 
 def as_ndims(name: str, ndims: Any, minimum: int) -> int:

@@ -20,7 +20,7 @@ from bnspec.arrays import (
 from bnspec.distributions._seeds import fresh_seed, is_key, key_of
 from bnspec.distributions._statistics import Statistics
 from bnspec.errors import message
-from bnspec.variables import default_like, from_numpy, require_name, rounded, scope
+from bnspec.variables import default_like, from_numpy, require_name, rounded, scope, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -297,7 +297,8 @@ class Distribution(Statistics):
         self._require_valid()
         x, back = self._inputs("value", value)
         x = self._fitted(x, () if which == "quantile" else self.event_shape)
-        return back(getattr(self, f"_{which}")(x, condition))
+        with transaction():
+            return back(getattr(self, f"_{which}")(x, condition))
 
     def _fitted(self, x: Any, event: tuple[int | None, ...]) -> Any:
         """Broadcast a value to the event; the functions broadcast it to the batch."""

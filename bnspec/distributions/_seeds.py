@@ -7,7 +7,7 @@ from typing import Any
 
 from bnspec.arrays import common_namespace, device_of, random_key
 from bnspec.errors import message
-from bnspec.variables import is_concrete
+from bnspec.variables import has_values
 
 __all__ = ["fresh_seed", "is_key", "key_of"]
 
@@ -63,7 +63,7 @@ def fresh_seed(like: Any) -> int:
     ValueError
         If it does: the seed would be a constant of the compiled function, and all its draws the same.
     """
-    if not is_concrete(like):
+    if not has_values(like):
         raise ValueError(
             message(
                 "seed must be given inside a compiler, where a fresh one would be the same in every call",

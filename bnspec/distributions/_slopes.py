@@ -39,7 +39,7 @@ def linear_part(bijector: Bijector, x: Any, condition: dict[str, Any], direction
         return linear_part(bijector.bijector, x, condition, OTHER[direction])
     if isinstance(bijector, Chain):
         for part in bijector.bijectors if direction == "inverse" else reversed(bijector.bijectors):
-            x = linear_part(part, x, accepted(part, condition), direction)
+            x = linear_part(part, x, accepted(part, condition, bijector.bijectors), direction)
         return x
     xp = common_namespace(x=x)
     y, _ = bijector.mapped(direction, x, condition)
@@ -48,7 +48,7 @@ def linear_part(bijector: Bijector, x: Any, condition: dict[str, Any], direction
     if isinstance(bijector, Blockwise):
         ends, batch, found = list(accumulate(bijector.block_sizes)), sizes_of(y)[:-1], []
         for part, start, end in zip(bijector.bijectors, [0, *ends], ends, strict=False):
-            block = linear_part(part, x[..., start:end], accepted(part, condition), direction)
+            block = linear_part(part, x[..., start:end], accepted(part, condition, bijector.bijectors), direction)
             found.append(xp.broadcast_to(block, (*batch, end - start)))
         return xp.concat(found, axis=-1)
     return y - bijector.mapped(direction, xp.zeros_like(x), condition)[0]
@@ -83,7 +83,7 @@ def rises(bijector: Bijector, like: Any, condition: dict[str, Any]) -> Any:
         return None
     found: Any = True
     for part in bijector.bijectors:
-        own = rises(part, like, accepted(part, condition))
+        own = rises(part, like, accepted(part, condition, bijector.bijectors))
         if own is None:
             return None
         found = own == found

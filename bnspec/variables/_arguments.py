@@ -20,7 +20,7 @@ __all__ = [
     "as_parameter",
     "default_like",
     "first_array",
-    "is_concrete",
+    "has_values",
     "known_values",
     "parameter_shape",
     "require_common_dtype",
@@ -191,7 +191,7 @@ def known_values(given: Any) -> np.ndarray[Any, Any] | None:
     if _is_plain(given):
         return np.asarray(given, dtype=np.float64)
     value = _array("parameter", given)
-    if not is_concrete(value):
+    if not has_values(value):
         return None
     found: np.ndarray[Any, Any] = backend_of(value).to_numpy(value)
     return found
@@ -217,7 +217,7 @@ def require_common_dtype(**arrays: Any) -> None:
         )
 
 
-def is_concrete(array: Any) -> bool:
+def has_values(array: Any) -> bool:
     """Tell whether an array has values now, at which Python may look: inside a compiler it has none."""
     found: bool = backend_of(array).has_values(array)
     return found

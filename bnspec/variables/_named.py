@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bnspec.arrays import accumulation_dtype, common_namespace, device_of, dtype_name, shape_of
 from bnspec.errors import message, nearest
-from bnspec.variables._arguments import as_input, first_array, is_concrete, require_common_dtype
+from bnspec.variables._arguments import as_input, first_array, has_values, require_common_dtype
 from bnspec.variables._module import Module
 from bnspec.variables._variable import Variable
 
@@ -247,4 +247,4 @@ def _equal(left: Any, right: Any) -> bool:
     if device_of(left) != device_of(right):
         return False
     same = common_namespace(left=left, right=right).all(left == right)
-    return is_concrete(same) and bool(same)
+    return has_values(same) and bool(same)
