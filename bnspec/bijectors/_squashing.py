@@ -54,7 +54,7 @@ class Sigmoid(Bijector):
             wrong = low >= high
         else:
             known = all(isinstance(end, (Real, list, tuple)) for end in (low, high))
-            wrong = known and np.any(np.asarray(low) >= np.asarray(high))
+            wrong = known and bool(np.any(np.asarray(low) >= np.asarray(high)))
         if wrong:
             raise ValueError(message("low must be below high", low=low, high=high))
         super().__init__(
