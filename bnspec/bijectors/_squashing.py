@@ -50,9 +50,12 @@ class Sigmoid(Bijector):
         if (low is None) != (high is None):
             raise ValueError(message("low and high must be given together", "Give both, or none.", low=low, high=high))
         self._low, self._high = as_parameter("low", low), as_parameter("high", high)
-        if all(isinstance(end, (Real, list, tuple)) for end in (low, high)) and np.any(
-            np.asarray(low) >= np.asarray(high)
-        ):
+        if isinstance(low, (int, float)) and isinstance(high, (int, float)):  # torch's compiler takes it for known
+            wrong = low >= high
+        else:
+            known = all(isinstance(end, (Real, list, tuple)) for end in (low, high))
+            wrong = known and bool(np.any(np.asarray(low) >= np.asarray(high)))
+        if wrong:
             raise ValueError(message("low must be below high", low=low, high=high))
         super().__init__(
             forward_min_event_ndims=0,
