@@ -123,9 +123,9 @@ class BatchNormalization(Bijector):
         return self._layer.moving_mean.value if self._layer.built else None
 
     def _forward_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Refuse another number of features than the layer's, as far as the event has its axes."""
+        """Refuse another number of features than the layer's, where the minimal event has that axis."""
         for axis, size in zip(as_axes("axis", self._layer.spec.axis), self._features(), strict=False):
-            if axis < 0 and -axis <= len(shape) and isinstance(shape[axis], int) and shape[axis] != size:
+            if -self.forward_min_event_ndims <= axis < 0 and isinstance(shape[axis], int) and shape[axis] != size:
                 raise ValueError(
                     message(f"an event of {self.name} must have {size} features on axis {axis}", shape=shape)
                 )
