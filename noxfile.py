@@ -59,7 +59,18 @@ def tests(session: nox.Session) -> None:
 def conformance(session: nox.Session) -> None:
     """Hold every backend that is here to every law; the result is in conformance-report/."""
     report = ["--bn-report", "conformance-report", "--junitxml", "conformance-report/junit.xml"]
-    run = [shared(session), "-m", "pytest", "--pyargs", "bnspec_conformance", "-r", "fE", *report]
+    run = [
+        shared(session),
+        "-m",
+        "pytest",
+        "--pyargs",
+        "bnspec_conformance",
+        "--numprocesses",
+        "2",
+        "-r",
+        "fE",
+        *report,
+    ]
     session.run(*run, *session.posargs, env=QUIET, external=True)
 
 
@@ -96,7 +107,7 @@ def functions(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def differential(session: nox.Session) -> None:
-    """Compare with released libraries on random configurations; the tables are in docs/differential.md."""
+    """Compare with released libraries on random configurations; the tables are in docs/differential*.md."""
     install = ["--quiet", "--constraint", str(CONSTRAINTS), "--group", "peers"]
     session.install(*install, "--editable", f".[{EXTRAS}]", TENSORFLOW)
     session.run("python", "-m", "differential", *session.posargs, env={**QUIET, "PYTHONPATH": "conformance"})

@@ -2,7 +2,7 @@
 
 from importlib import metadata
 
-from bnspec import conventions, layers
+from bnspec import bijectors, conventions, distributions, layers, variables
 from bnspec.batchnorm import (
     Accumulators,
     BatchNorm,
@@ -17,7 +17,7 @@ from bnspec.batchnorm import (
     moments,
     weighted_moments,
 )
-from bnspec.registry import backend
+from bnspec.registry import backend, default_backend, set_default_backend
 
 __version__ = metadata.version("bnspec")
 
@@ -32,9 +32,14 @@ __all__ = [
     "State",
     "backend",
     "batch_normalization",
+    "bijectors",
     "conventions",
     "convert",
+    "default_backend",
+    "distributions",
     "layers",
     "moments",
+    "set_default_backend",
+    "variables",
     "weighted_moments",
 ]

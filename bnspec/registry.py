@@ -8,10 +8,13 @@ from typing import Any, Protocol
 
 from bnspec.errors import message, nearest
 
-__all__ = ["Backend", "backend", "backend_of", "names"]
+__all__ = ["Backend", "backend", "backend_of", "default_backend", "names", "set_default_backend"]
 
 GROUP = "bnspec.backends"
 ARRAYS = "bnspec.arrays"
+
+# Where numbers and lists become arrays, and no array says where: numpy until it is chosen.
+_DEFAULT = ["numpy"]
 
 # Keyed by type. The look-up is a plain dictionary access so that a compiler can trace through it.
 _BACKENDS: dict[type, Any] = {}
@@ -71,6 +74,34 @@ def backend(name: str) -> Any:
         raise ValueError(message("backend must be registered", nearest(root, names()), backend=name))
     found = _load(entry, root)
     return found.variant(variant) if variant else found
+
+
+def default_backend() -> Any:
+    """Return the backend on which numbers and lists become arrays where no array comes with them.
+
+    Returns
+    -------
+    Backend
+        NumPy's, until :func:`set_default_backend` has chosen another.
+    """
+    return backend(_DEFAULT[0])
+
+
+def set_default_backend(name: str) -> None:
+    """Choose the backend on which numbers and lists become arrays where no array comes with them.
+
+    Parameters
+    ----------
+    name : str
+        As of :func:`backend`.
+
+    Raises
+    ------
+    ValueError, ImportError, RuntimeError
+        As :func:`backend`. Then nothing has changed.
+    """
+    backend(name)
+    _DEFAULT[0] = name
 
 
 def backend_of(array: Any, *, name: str = "array") -> Any:

@@ -100,6 +100,21 @@ class Backend(Beyond):
         """
         return True
 
+    def has_values(self, array: Any) -> bool:
+        """Tell whether Python may look at an array's values here, to check them.
+
+        Parameters
+        ----------
+        array : array
+            An array of the framework.
+
+        Returns
+        -------
+        bool
+            False inside a compiler, even where that does not show in the array.
+        """
+        return self.is_concrete(array)
+
     def require_dense(self, name: str, array: Any) -> None:
         """Refuse what the framework counts as an array and is none, such as a sparse one.
 

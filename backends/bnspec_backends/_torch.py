@@ -49,6 +49,9 @@ class Torch(Backend):
     def owns(self, array: Any) -> bool:
         return isinstance(array, torch.Tensor) and array.device.type == (self.at or "cpu")
 
+    def has_values(self, array: Any) -> bool:
+        return not torch.compiler.is_compiling() and self.is_concrete(array)
+
     def variants(self) -> Mapping[str, str]:
         return {"cuda": "" if torch.cuda.is_available() else "torch.cuda.is_available() is False"}
 
@@ -65,6 +68,10 @@ class Torch(Backend):
         entry.__code__ = entry.__code__.replace()
         compiled: Callable[..., Any] = torch.compile(entry, fullgraph=True, dynamic=False)
         return compiled
+
+    def is_concrete(self, array: Any) -> bool:
+        # An array of torch.func is dead once that has returned. torch.compile cannot trace the question.
+        return torch.compiler.is_compiling() or not torch._C._functorch.is_functorch_wrapped_tensor(array)  # noqa: SLF001
 
     def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         grad_and_value = torch.func.grad_and_value(function)

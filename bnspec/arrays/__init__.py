@@ -1,6 +1,6 @@
 """What lies between the specification and the Array API: namespaces, dtypes, axes, the one reduction, random bits."""
 
-from bnspec.arrays._axes import as_axes, as_shape, fits, is_known, resolve_axes, shape_of, sizes_of
+from bnspec.arrays._axes import as_axes, as_shape, broadcast_shapes, fits, is_known, resolve_axes, shape_of, sizes_of
 from bnspec.arrays._dtypes import ACCUMULATES_IN, accumulation_dtype, dtype_name, require_real_floating
 from bnspec.arrays._namespace import common_namespace, detached, device_of
 from bnspec.arrays._random import fold_in, random_bits, random_key, random_normal, random_uniform
@@ -14,6 +14,7 @@ __all__ = [
     "as_divisor",
     "as_shape",
     "blocked_sum",
+    "broadcast_shapes",
     "common_namespace",
     "detached",
     "device_of",

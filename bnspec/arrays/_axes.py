@@ -9,7 +9,7 @@ from typing import Any, SupportsIndex
 from bnspec.errors import message
 from bnspec.registry import backend_of
 
-__all__ = ["as_axes", "as_shape", "fits", "is_known", "resolve_axes", "shape_of", "sizes_of"]
+__all__ = ["as_axes", "as_shape", "broadcast_shapes", "fits", "is_known", "resolve_axes", "shape_of", "sizes_of"]
 
 
 def shape_of(array: Any) -> tuple[int | None, ...]:
@@ -60,7 +60,7 @@ def sizes_of(array: Any) -> tuple[Any, ...]:
 
 def is_known(size: Any) -> bool:
     """Tell whether a size is a number rather than an array of shape ()."""
-    return not hasattr(size, "dtype")
+    return isinstance(size, int) or not hasattr(size, "dtype")  # torch's compiler has no attributes of an integer
 
 
 def fits(shape: Sequence[Any], wanted: Sequence[Any]) -> bool:
@@ -81,6 +81,38 @@ def fits(shape: Sequence[Any], wanted: Sequence[Any]) -> bool:
         for size, other in zip(shape, wanted, strict=True)
         if isinstance(size, int) and isinstance(other, int)
     )
+
+
+def broadcast_shapes(*shapes: Sequence[int | None]) -> tuple[int | None, ...]:
+    """Broadcast shapes.
+
+    Parameters
+    ----------
+    *shapes : sequence of int or None
+        None is a size that is not known before the call runs.
+
+    Returns
+    -------
+    tuple of int or None
+        ``()`` of no shape. A size that is not known is taken to fit.
+
+    Raises
+    ------
+    ValueError
+        If two sizes differ and neither is 1.
+    """
+    rank = max([0] + [len(shape) for shape in shapes])
+    result: list[int | None] = [1] * rank
+    for shape in shapes:
+        for axis, size in enumerate(shape, start=rank - len(shape)):
+            known = result[axis]
+            if known is not None and size is not None and known != size and 1 not in (known, size):
+                raise ValueError(
+                    message("shapes must be broadcastable: sizes equal, or 1", shapes=[tuple(each) for each in shapes])
+                )
+            if known == 1 or (known is None and size != 1 and size is not None):
+                result[axis] = size
+    return tuple(result)
 
 
 def as_shape(shape: Sequence[int]) -> tuple[int, ...]:

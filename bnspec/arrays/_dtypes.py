@@ -25,8 +25,8 @@ def dtype_name(dtype: Any) -> str:
     str
         The name in the Array API standard, or ``"bfloat16"``.
     """
-    # torch and array-api-strict have no .name; both print as "<library>.<name>".
-    name: str = getattr(dtype, "name", None) or str(dtype).rpartition(".")[2]
+    # torch and array-api-strict have no .name; both print as "<library>.<name>". numpy.float32 is a class.
+    name: str = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype).rpartition(".")[2]
     return name
 
 

@@ -17,22 +17,18 @@ from bnspec.arrays import (
     shape_of,
     sizes_of,
 )
+from bnspec.batchnorm._bijection import normalized, restored
+from bnspec.batchnorm._call import located
 from bnspec.batchnorm._checks import (
-    require_adjustment,
     require_momentum,
-    require_parameters,
-    require_state,
-    require_training,
     require_virtual_batch_size,
 )
-from bnspec.batchnorm._ghosts import Ghosts
 from bnspec.batchnorm._layout import Layout
-from bnspec.batchnorm._moments import require_weights
-from bnspec.batchnorm._normalize import inverse_deviation, normalize, require_epsilon
+from bnspec.batchnorm._normalize import require_epsilon
 from bnspec.batchnorm._pullback import Gradients, Point, evaluation_pullback, training_pullback
 from bnspec.batchnorm._renorm import Renorm
-from bnspec.batchnorm._training import require_elements, selected, training_point
-from bnspec.batchnorm._values import Params, State, take
+from bnspec.batchnorm._training import selected
+from bnspec.batchnorm._values import Params, State
 from bnspec.batchnorm._weighting import gathered
 from bnspec.conventions import KERAS, Convention
 from bnspec.errors import message
@@ -302,50 +298,8 @@ class BatchNorm:
         ----------
         .. [1] S. Ioffe and C. Szegedy, Batch Normalization, arXiv:1502.03167, section 3.
         """
-        require_training(training)
-        params, state = take(Params, params, "params"), take(State, state, "state")
-        arrays = {"x": x, **params._asdict(), **state._asdict()}
-        del arrays["num_batches"]
-        scale, bias = require_adjustment(adjustment, x, self.virtual_batch_size)
-        given = {"weights": weights, "the scale of adjustment": scale, "the bias of adjustment": bias}
-        chosen = None if isinstance(training, bool) else training
-        xp = common_namespace(**arrays, num_batches=state.num_batches, **given, training=chosen)
-        require_real_floating(**arrays, **given)
-        layout = Layout.of(sizes_of(x), self.axis)
-        require_parameters(self, arrays, layout)
-        require_state(self, state)
-        if weights is not None:
-            require_weights(shape_of(weights), shape_of(x))
-        # In evaluation, weights and adjustment change nothing, and no precision either.
-        more = () if training is False else given.values()
-        dtype = accumulation_dtype(xp, *arrays.values(), *more)
-        wide = xp.astype(x, dtype)
-        size = None if training is False else self.virtual_batch_size
-        ghosts = Ghosts.of(layout, size, self.convention.ghost_grouping)
-        cut = ghosts.cut
-        gamma, beta, mean, variance = (
-            None if arrays[name] is None else cut.spread(xp.astype(arrays[name], dtype), xp)
-            for name in ("gamma", "beta", "moving_mean", "moving_variance")
-        )
-        if training is False:
-            point = Point(cut, wide - mean, inverse_deviation(variance, self.epsilon, xp), gamma)
-        else:
-            if training is True:
-                require_elements(self, x, ghosts)
-            point, state = training_point(
-                self, state, ghosts.grouped(wide, xp), (mean, variance), weights, chosen, ghosts, xp
-            )
-            point = point._replace(gamma=gamma)
-            if scale is not None:
-                pair = (xp.broadcast_to(xp.astype(part, dtype), layout.shape) for part in (scale, bias))
-                neutral = (xp.ones_like(wide), xp.zeros_like(wide))
-                point = point._replace(
-                    adjustment=tuple(selected(chosen, a, b, xp) for a, b in zip(pair, neutral, strict=True))
-                )
-        y = normalize(point.centred, point.inverse, gamma, beta, point.correction, point.adjustment)
-        if point.weighting is not None:
-            y = xp.where(point.weighting.lost, xp.full_like(y, float("nan")), y)
-        y = xp.astype(ghosts.joined(y, xp), self._output_dtype(x, state, xp))
+        call = located(self, params, state, x, training, weights, adjustment)
+        xp, dtype, layout, ghosts, y = call.xp, call.dtype, call.layout, call.ghosts, call.y
 
         def pullback(cotangent: Any) -> Gradients:
             common_namespace(y=y, cotangent=cotangent)
@@ -358,13 +312,76 @@ class BatchNorm:
             if None in shape_of(cotangent):
                 wide_cotangent = xp.reshape(wide_cotangent, layout.shape)  # what does not fit fails when the call runs
             wide_cotangent = ghosts.grouped(wide_cotangent, xp)
-            found = self._differentiated(wide_cotangent, point, weights is not None, chosen, xp)
+            found = self._differentiated(wide_cotangent, call.point, weights is not None, call.chosen, xp)
             found = found._replace(x=ghosts.joined(found.x, xp))
             if weights is not None:
                 found = found._replace(weights=gathered(ghosts.joined(found.weights, xp), weights, xp))
-            return _fit(found, {**arrays, "weights": weights}, xp)
+            return _fit(found, {**call.arrays, "weights": weights}, xp)
 
-        return y, state, pullback
+        return y, call.state, pullback
+
+    def apply_and_log_det(
+        self,
+        params: Params,
+        state: State,
+        x: Any,
+        *,
+        training: Any,
+        adjustment: tuple[Any, Any] | None = None,
+    ) -> tuple[Any, Any, State]:
+        """Normalize, with the logarithm of each element's slope by the statistics that normalize.
+
+        Parameters
+        ----------
+        params, state, x, training, adjustment
+            As of :meth:`apply`.
+
+        Returns
+        -------
+        y : array, shape S
+            As of :meth:`apply`.
+        log_det : array, broadcastable to S, of y's dtype
+            log |gamma| - log(variance + epsilon) / 2, with the logarithm of the adjustment's scale: log |dy/dx| of each
+            element with the mean and the variance held. Summed over the axes of an event, it is the log-det of the
+            Jacobian of that.
+        state : State
+            As of :meth:`apply`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of :meth:`apply`; and if there is a `renorm` or a `virtual_batch_size`.
+
+        References
+        ----------
+        .. [1] G. Papamakarios, T. Pavlakou, I. Murray, Masked Autoregressive Flow for Density Estimation,
+           arXiv:1705.07057, appendix B.
+        """
+        return normalized(self, params, state, x, training, adjustment)
+
+    def invert_and_log_det(self, params: Params, state: State, y: Any) -> tuple[Any, Any]:
+        """Find the input that evaluation maps to an output, with the logarithm of each element's slope.
+
+        Parameters
+        ----------
+        params, state
+            As of :meth:`apply`.
+        y : array, shape S, real floating
+            The output of :meth:`apply` with ``training=False``.
+
+        Returns
+        -------
+        x : array, shape S
+            ``(y - beta) / gamma * sqrt(moving_variance + epsilon) + moving_mean``; not finite where gamma is 0.
+        log_det : array, broadcastable to S, of x's dtype
+            log(moving_variance + epsilon) / 2 - log |gamma|.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of :meth:`apply`.
+        """
+        return restored(self, params, state, y)
 
     def _differentiated(self, cotangent: Any, point: Point, weighted: bool, chosen: Any, xp: Any) -> Gradients:
         """Differentiate in the mode, or in both where `chosen` decides; each element has a gradient of its weight."""
@@ -377,13 +394,6 @@ class BatchNorm:
             return found
         trained = training_pullback(cotangent, point, point.chain, xp)
         return Gradients(*(selected(chosen, new, old, xp) for new, old in zip(trained, found, strict=True)))
-
-    def _output_dtype(self, x: Any, state: State, xp: Any) -> Any:
-        """Return the dtype of the output: the input's, the state's, or the wider of the two."""
-        rule, kept = self.convention.output_dtype, state.moving_mean.dtype
-        if rule == "promoted":
-            return x.dtype if x.dtype == kept else accumulation_dtype(xp, x, state.moving_mean)
-        return x.dtype if rule == "input" else kept
 
 
 def _fit(gradients: Gradients, arrays: dict[str, Any], xp: Any) -> Gradients:

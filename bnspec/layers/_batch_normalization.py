@@ -25,7 +25,7 @@ from bnspec.layers._masks import require_frequencies, weights_of
 from bnspec.layers._saving import Saved
 from bnspec.layers._settings import Settings
 from bnspec.layers._updates import Update, as_list
-from bnspec.layers._variables import Variable, require_concrete
+from bnspec.variables import Variable, current, require_concrete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -97,9 +97,9 @@ class BatchNormalization(Saved):
     A call computes what :meth:`bnspec.BatchNorm.apply` of :attr:`spec` computes, to the bit, on arrays of any backend.
     A call that raises changes nothing.
 
-    Inside a compiler or a transformation (``jax.jit``, ``tf.function``), variables cannot be changed: a training call
-    there is refused where the library says that its arrays are traced, and :meth:`stateless_call` is the way.
-    PyTorch's ``torch.func`` does not say it.
+    Inside a compiler or a transformation (``jax.jit``, ``tf.function``, ``torch.func``), variables cannot be changed: a
+    training call there is refused, and :meth:`stateless_call` is the way. ``torch.compile`` traces the change too: what
+    it compiles changes a built layer as an eager call does.
 
     References
     ----------
@@ -253,66 +253,87 @@ class BatchNormalization(Saved):
         TypeError, ValueError
             If an argument is not as described. Then nothing has changed, and no variables have been made.
         """
+        return self._called(self.spec.apply, inputs, training, weights, mask, name)
+
+    def call_and_log_det(self, inputs: Any, training: Any = False) -> tuple[Any, Any]:
+        """Normalize, with log |dy/dx| of each element by the statistics that normalize.
+
+        Parameters
+        ----------
+        inputs, training
+            As of a call. With an adjustment, its scale is in both results.
+
+        Returns
+        -------
+        y : array, shape S
+            As of a call; running averages move as in a call.
+        log_det : array, broadcastable to S
+            As of :meth:`bnspec.BatchNorm.apply_and_log_det`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of a call; and with renorm or virtual batches.
+        """
+
+        def apply(params: Params, state: State, x: Any, **options: Any) -> tuple[tuple[Any, Any], State]:
+            y, log_det, after = self.spec.apply_and_log_det(params, state, x, **options)
+            return (y, log_det), after
+
+        pair: tuple[Any, Any] = self._called(apply, inputs, training, None, None, None)
+        return pair
+
+    def invert_and_log_det(self, outputs: Any) -> tuple[Any, Any]:
+        """Find the input that evaluation maps to an output, with log |dx/dy| of each element.
+
+        Parameters
+        ----------
+        outputs : array, shape S, real floating
+            What a call with ``training=False`` would return. It builds the layer where nobody has.
+
+        Returns
+        -------
+        x : array, shape S
+        log_det : array, broadcastable to S
+            As of :meth:`bnspec.BatchNorm.invert_and_log_det`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of a call.
+        """
+        common_namespace(x=outputs)
+        require_real_floating(x=outputs)
+        if not self.built:
+            self.build(shape_of(outputs), like=outputs)
+        values = {key: variable.value for key, variable in self._variables.items()}
+        return self.spec.invert_and_log_det(*_split(values), outputs)
+
+    def _called(
+        self, apply: Callable[..., tuple[Any, State]], inputs: Any, training: Any, weights: Any, mask: Any, name: Any
+    ) -> Any:
+        """Run the definition, and keep the averages that it returns."""
         require_name(name)
         common_namespace(x=inputs)
         require_real_floating(x=inputs)
         variables = self._variables or create(self._settings, self._dtype, shape_of(inputs), inputs)
         values = {key: variable.value for key, variable in variables.items()}
-        call = self._bound(inputs, training, weights, mask)
+        call = self._bound(apply, inputs, training, weights, mask)
         require_frequencies(weights, inputs, call.keywords["training"])
         y, after = call(*_split(values))
         changed = _changed(values, after)
-        for key, value in changed.items():
-            require_concrete(key, value)
+        stateless = current() is not None
+        if not stateless:
+            for key, value in changed.items():
+                require_concrete(key, value)
         if not self.built:
             self._adopt(variables, shape_of(inputs), inputs)
-        if call.keywords["training"] is not False and self._settings.arguments["defer_updates"]:
+        deferred = self._settings.arguments["defer_updates"] and not stateless
+        if deferred and call.keywords["training"] is not False:
             self._defer(call, values, changed, (inputs, *as_list(weights), *as_list(mask)), name)
         else:
             self._assign(changed)
         return y
-
-    def stateless_call(
-        self,
-        trainable: Sequence[Any],
-        non_trainable: Sequence[Any],
-        inputs: Any,
-        *,
-        training: Any = False,
-        weights: Any = None,
-        mask: Any = None,
-    ) -> tuple[Any, Any]:
-        """Normalize by given values of the variables; a pure function, for compilers and for differentiation.
-
-        Parameters
-        ----------
-        trainable, non_trainable : list or tuple of array
-            Values of :attr:`trainable_variables` and of :attr:`non_trainable_variables`, in that order.
-        inputs, training, weights, mask
-            As of a call.
-
-        Returns
-        -------
-        y : array, shape S
-            The output.
-        non_trainable : list or tuple of array
-            The values after, in the kind of sequence that came.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument is not as described, or the layer has no variables yet.
-        """
-        self._require_built()
-        owned, others = self.trainable_variables, self.non_trainable_variables
-        self._require_count("trainable", trainable, owned)
-        self._require_count("non_trainable", non_trainable, others)
-        given = (*trainable, *non_trainable)
-        values = {variable.name: value for variable, value in zip((*owned, *others), given, strict=True)}
-        y, after = self._bound(inputs, training, weights, mask)(*_split(values))
-        values.update(_changed(values, after))
-        result = [values[variable.name] for variable in others]
-        return y, tuple(result) if isinstance(non_trainable, tuple) else result
 
     def get_config(self) -> dict[str, Any]:
         """Return arguments that make the same layer, without the values of its variables.
@@ -335,7 +356,9 @@ class BatchNormalization(Saved):
         if self._dtype is None:
             self._dtype = dtype_name(like.dtype)
 
-    def _bound(self, inputs: Any, training: Any, weights: Any, mask: Any) -> partial[tuple[Any, State]]:
+    def _bound(
+        self, apply: Callable[..., tuple[Any, State]], inputs: Any, training: Any, weights: Any, mask: Any
+    ) -> partial[tuple[Any, State]]:
         """Return the definition's function of parameters and state for one batch."""
         if mask is not None:
             if weights is not None:
@@ -346,8 +369,9 @@ class BatchNormalization(Saved):
             training = False
         adjust = self._settings.arguments["adjustment"]
         adjustment = None if adjust is None or training is False else adjust(sizes_of(inputs))
-        apply = partial(_standing, self.spec.apply) if freeze == "averages" else self.spec.apply
-        return partial(apply, x=inputs, training=training, weights=weights, adjustment=adjustment)
+        function = partial(_standing, apply) if freeze == "averages" else apply
+        weighted = {} if weights is None else {"weights": weights}
+        return partial(function, x=inputs, training=training, adjustment=adjustment, **weighted)
 
     def _defer(
         self,

@@ -10,7 +10,7 @@ from bnspec.layers._objects import Configured, Table, require_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["CONSTRAINTS", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"]
+__all__ = ["CONSTRAINTS", "MaxNorm", "MinMaxNorm", "NonNeg", "Positive", "UnitNorm"]
 
 FUZZ = 1e-7
 """What Keras adds to a norm before it divides by it; a zero stays a zero."""
@@ -33,6 +33,46 @@ class NonNeg(Configured):
         """
         xp = common_namespace(value=value)
         return xp.where(value < 0, xp.zeros_like(value), value)
+
+
+class Positive(Configured):
+    """Replace what is negative by 0, and add a small number: ``relu(value) + minimum``.
+
+    Parameters
+    ----------
+    minimum : float
+        The number.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+
+    Notes
+    -----
+    It is what the batch normalization bijector of TFP lets gamma be projected by. A second projection adds the
+    minimum again.
+    """
+
+    fields: tuple[str, ...] = ("minimum",)
+
+    def __init__(self, minimum: float = 1e-6) -> None:
+        self.minimum = require_number("minimum", minimum)
+
+    def __call__(self, value: Any) -> Any:
+        """Return the projected parameter.
+
+        Parameters
+        ----------
+        value : array, shape K
+            A parameter.
+
+        Returns
+        -------
+        array, shape K
+        """
+        xp = common_namespace(value=value)
+        return xp.where(value < 0, xp.zeros_like(value), value) + self.minimum
 
 
 class MinMaxNorm(Configured):
@@ -142,9 +182,10 @@ class UnitNorm(MinMaxNorm):
 
 _NAMES: dict[str, Callable[[], Configured]] = {
     "non_neg": NonNeg,
+    "positive": Positive,
     "max_norm": MaxNorm,
     "min_max_norm": MinMaxNorm,
     "unit_norm": UnitNorm,
 }
 
-CONSTRAINTS = Table("a constraint", (NonNeg, MaxNorm, MinMaxNorm, UnitNorm), _NAMES)
+CONSTRAINTS = Table("a constraint", (NonNeg, Positive, MaxNorm, MinMaxNorm, UnitNorm), _NAMES)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bnspec.arrays import ACCUMULATES_IN, as_axes, common_namespace, device_of, resolve_axes, shape_of
 from bnspec.batchnorm import Params
 from bnspec.errors import message
-from bnspec.layers._variables import Variable, copied, taken
+from bnspec.variables import Variable, copied, taken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from math import erf, sqrt
+from math import erf, prod, sqrt
 from operator import index
 from secrets import randbits
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -16,12 +16,13 @@ from bnspec.arrays import (
     common_namespace,
     device_of,
     dtype_name,
+    fold_in,
     random_key,
     random_normal,
     random_uniform,
 )
 from bnspec.layers._objects import Configured, Table, require_number
-from bnspec.layers._variables import from_numpy
+from bnspec.variables import from_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
 __all__ = [
     "INITIALIZERS",
     "Constant",
+    "GlorotUniform",
     "Ones",
     "RandomNormal",
     "RandomUniform",
     "TruncatedNormal",
     "Zeros",
+    "reseeded",
 ]
 
 
@@ -96,6 +99,13 @@ class _Random(Configured, ABC):
     """Begin with random numbers; they are drawn in NumPy, so that no library's logarithm has a say."""
 
     seed: int
+
+    def reseeded(self, number: int, seed: int | None) -> Self:
+        """Return the initializer that draws from the fold with a number of a seed, by default of its own."""
+        xp = common_namespace(key=np.zeros(0))
+        key = fold_in(random_key(self.seed if seed is None else seed, xp=xp), number, xp)
+        high, low = (int(word) % 2**32 for word in key)
+        return type(self)(**{**self.get_config(), "seed": high * 2**32 + low})
 
     def _sow(self, seed: int | None) -> None:
         drawn = randbits(32) if seed is None else seed
@@ -211,6 +221,62 @@ class TruncatedNormal(RandomNormal):
         return self.mean + np.reshape(np.asarray(drawn), shape) * self.stddev
 
 
+class GlorotUniform(_Random):
+    """Begin with uniform numbers in (-L, L], where L = sqrt(6 / (fan in + fan out)) [1]_.
+
+    Parameters
+    ----------
+    seed : int, optional
+        As of :class:`RandomUniform`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the seed is not as described.
+
+    Notes
+    -----
+    A kernel of shape (*R, I, O) has the fans I and O, each times the sizes of R; a vector has its size as both. A sum
+    of fans below 2 counts as 2, as Keras has it.
+
+    References
+    ----------
+    .. [1] X. Glorot, Y. Bengio, Understanding the difficulty of training deep feedforward neural networks, AISTATS
+       2010.
+    """
+
+    fields = ("seed",)
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._sow(seed)
+
+    def _draw(self, key: Any, shape: tuple[int, ...], dtype: Any, xp: Any) -> np.ndarray[Any, Any]:
+        fans = sum(shape[-2:]) * prod(shape[:-2]) if len(shape) > 1 else 2 * prod(shape)
+        limit = sqrt(6.0 / max(2, fans))
+        drawn: np.ndarray[Any, Any] = random_uniform(key, shape, dtype, xp)
+        return -limit + drawn * (2.0 * limit)
+
+
+def reseeded(initializer: Callable[..., Any], number: int, seed: int | None = None) -> Callable[..., Any]:
+    """Give each of several variables that share an initializer random numbers of its own.
+
+    Parameters
+    ----------
+    initializer : callable
+        What :data:`INITIALIZERS` returned.
+    number : int
+        Of the variable.
+    seed : int, optional
+        By default, that of the initializer.
+
+    Returns
+    -------
+    callable
+        The same where it is not one of the random ones of ours.
+    """
+    return initializer.reseeded(number, seed) if isinstance(initializer, _Random) else initializer
+
+
 _NAMES: dict[str, Callable[[], Configured]] = {
     "zeros": Zeros,
     "ones": Ones,
@@ -218,6 +284,9 @@ _NAMES: dict[str, Callable[[], Configured]] = {
     "random_uniform": RandomUniform,
     "random_normal": RandomNormal,
     "truncated_normal": TruncatedNormal,
+    "glorot_uniform": GlorotUniform,
 }
 
-INITIALIZERS = Table("an initializer", (Zeros, Ones, Constant, RandomUniform, RandomNormal, TruncatedNormal), _NAMES)
+INITIALIZERS = Table(
+    "an initializer", (Zeros, Ones, Constant, RandomUniform, RandomNormal, TruncatedNormal, GlorotUniform), _NAMES
+)

@@ -83,7 +83,7 @@ def require_frequencies(weights: Any, x: Any, training: Any) -> None:
     require_real_floating(weights=weights)
     require_weights(shape_of(weights), shape_of(x))
     sound = xp.all(weights >= 0)
-    if not backend_of(sound, name="weights").is_concrete(sound):
+    if not backend_of(sound, name="weights").has_values(sound):
         return
     if not bool(sound):
         least = -float(xp.max(-weights))

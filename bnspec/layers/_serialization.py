@@ -11,13 +11,13 @@ import numpy as np
 
 from bnspec.arrays import common_namespace, dtype_name
 from bnspec.errors import message
-from bnspec.layers._variables import from_numpy
 from bnspec.registry import backend_of
+from bnspec.variables import from_numpy
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from bnspec.layers._variables import Variable
+    from bnspec.variables import Variable
 
 __all__ = ["Stored", "read", "require_convention", "restored", "write"]
 

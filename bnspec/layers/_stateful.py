@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from bnspec.arrays import require_real_floating, shape_of
 from bnspec.errors import message
 from bnspec.layers._configuration import require_bools
 from bnspec.layers._updates import Ledger, Update, as_list
-from bnspec.layers._variables import Variable, copied, taken
+from bnspec.variables import Module, Variable, assign_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
-
 __all__ = ["Stateful"]
 
 
-class Stateful:
-    """Variables, losses and updates.
+class Stateful(Module):
+    """A module whose variables have names of their own, with losses and updates.
 
     Parameters
     ----------
@@ -81,115 +78,6 @@ class Stateful:
     def non_trainable_weights(self) -> list[Variable]:
         """The same as :attr:`non_trainable_variables`."""
         return self.non_trainable_variables
-
-    def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Copy the values of all variables to NumPy, in their order.
-
-        Returns
-        -------
-        list of numpy.ndarray
-        """
-        return [variable.numpy() for variable in self.variables]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Replace the values of all variables by copies of arrays.
-
-        Parameters
-        ----------
-        weights : sequence of array
-            In the order of :attr:`variables`: of NumPy or of the layer's library, with the same shapes and dtypes.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If their number, a shape, a dtype, a library or a device does not fit. Then nothing has changed.
-        """
-        self._require_built()
-        names = list(self._variables)
-        if len(weights) != len(names):
-            raise ValueError(message(f"weights must be {len(names)} arrays: {', '.join(names)}", count=len(weights)))
-        fitting = {
-            name: taken(name, value, self._variables[name].value) for name, value in zip(names, weights, strict=True)
-        }
-        self._assign({name: copied(value) for name, value in fitting.items()})
-
-    def count_params(self) -> int:
-        """Count the elements of all variables, the count of batches among them.
-
-        Returns
-        -------
-        int
-
-        Raises
-        ------
-        ValueError
-            If there are no variables yet.
-        """
-        self._require_built()
-        return sum(prod(int(size or 0) for size in variable.shape) for variable in self.variables)
-
-    def regularization_losses(self, trainable: Sequence[Any] | None = None) -> list[Any]:
-        """Compute the penalties of the trainable variables that have a regularizer.
-
-        Parameters
-        ----------
-        trainable : sequence of array, optional
-            Values of :attr:`trainable_variables`, in that order; by default their own. With it, the function is pure.
-
-        Returns
-        -------
-        list of array, shape ()
-
-        Raises
-        ------
-        ValueError
-            If their number does not fit.
-        """
-        variables = self.trainable_variables
-        values = [variable.value for variable in variables] if trainable is None else list(trainable)
-        self._require_count("trainable", values, variables)
-        return [
-            variable.regularizer(value)
-            for variable, value in zip(variables, values, strict=True)
-            if variable.regularizer is not None
-        ]
-
-    def constrained(self, trainable: Sequence[Any]) -> list[Any]:
-        """Project parameters as their constraints want it.
-
-        Parameters
-        ----------
-        trainable : sequence of array
-            Values of :attr:`trainable_variables`, in that order. This is a pure function.
-
-        Returns
-        -------
-        list of array
-            Those of variables without a constraint are the same arrays.
-
-        Raises
-        ------
-        ValueError
-            If their number does not fit.
-        """
-        variables, values = self.trainable_variables, list(trainable)
-        self._require_count("trainable", values, variables)
-        return [
-            value if variable.constraint is None else variable.constraint(value)
-            for variable, value in zip(variables, values, strict=True)
-        ]
-
-    def apply_constraints(self) -> None:
-        """Project the trainable variables as their constraints want it; to be called after an optimizer's step.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a constraint returns another shape or dtype. Then nothing has changed.
-        """
-        variables = self.trainable_variables
-        after = self.constrained([variable.value for variable in variables])
-        self._assign({variable.name: value for variable, value in zip(variables, after, strict=True)})
 
     @property
     def losses(self) -> list[Any]:
@@ -284,21 +172,8 @@ class Stateful:
         self._updates = Ledger()
 
     def _assign(self, values: dict[str, Any]) -> None:
-        """Replace values, all or none."""
-        taken_all = {name: taken(name, value, self._variables[name].value) for name, value in values.items()}
-        for name, value in taken_all.items():
-            self._variables[name].assign(value)
-
-    def _require_built(self) -> None:
-        if not self.built:
-            raise ValueError(
-                message(f"{self.name} must have variables", "Call layer.build(input_shape, like=x), or the layer.")
-            )
-
-    def _require_count(self, name: str, values: Sequence[Any], variables: Sequence[Variable]) -> None:
-        if len(values) != len(variables):
-            names = ", ".join(variable.name for variable in variables) or "none"
-            raise ValueError(message(f"{name} must be {len(variables)} arrays: {names}", count=len(values)))
+        """Replace values by name, all or none."""
+        assign_all([self._variables[name] for name in values], list(values.values()))
 
 
 def _evaluated(loss: Any) -> Any:

@@ -57,6 +57,9 @@ CAPABILITIES = {
     "renorm": "Config.renorm: batch renormalization, with Layer.load_renorm and Layer.read_renorm",
     "adjusted": "Layer.adjusted: training with a scale and a bias between normalization and gamma",
     "adjusted_gradients": "Layer.adjusted_gradients",
+    "log_det": "Layer.log_det: the log-det of normalization as a flow has it",
+    "adjusted_log_det": "Layer.adjusted_log_det: the same in training with an adjustment",
+    "invert": "Layer.invert: back from the output by the running averages",
     "moments": "Adapter.moments",
     "weighted_moments": "Adapter.weighted_moments",
     "batch_normalization": "Adapter.batch_normalization",
@@ -75,6 +78,9 @@ _OPTIONAL_OF_LAYER = (
     "weighted_gradients",
     "adjusted",
     "adjusted_gradients",
+    "log_det",
+    "adjusted_log_det",
+    "invert",
     "freeze",
 )
 _OPTIONAL_OF_ADAPTER = ("moments", "weighted_moments", "batch_normalization", "default")
@@ -143,6 +149,13 @@ class Layer(Protocol):
     ``load_renorm(moving_stddev, renorm_mean, renorm_stddev)``, called after ``load``, and ``read_renorm()``.
     ``freeze()`` does what the library has for ``trainable = False``; calls in training follow. A layer may have
     ``weighted`` in spite of a gap: where an adapter is identified, it tells whether the library takes booleans.
+
+    Three methods are a flow's, whose call normalizes. ``log_det(x, training)`` returns log |det| of what a call does to
+    each sample, shape (N,), in the dtype of the output. All axes but the first are the event, so that the positions of
+    an image multiply. The statistics are those that normalize in the call with the same arguments, and count as given.
+    In training it may move the averages as one training call does, or not at all. ``adjusted_log_det(x, scale, bias)``
+    is that of ``adjusted``. ``invert(y)`` returns what evaluation maps to y: it takes the running averages as they are,
+    whatever was called before, and moves nothing.
     """
 
     def load(
@@ -166,8 +179,8 @@ class Adapter(Protocol):
 
     An attribute ``gaps`` is optional: it maps capabilities (see `CAPABILITIES`) to the reason why they are
     missing. An attribute ``offers`` is optional: it names parts of the configuration that the adapter has,
-    ``"ghosts"`` and ``"renorm"``; optional methods need no such name. No law asks for replicas or for a
-    log-determinant yet. Four functions are optional: ``moments(x, axes, keepdims)``,
+    ``"ghosts"`` and ``"renorm"``; optional methods need no such name. No law asks for replicas yet.
+    Four functions are optional: ``moments(x, axes, keepdims)``,
     ``weighted_moments(x, axes, frequency_weights, keepdims)``,
     ``batch_normalization(x, mean, variance, offset, scale, variance_epsilon)``, and ``default(shape, dtype)``. The last
     returns a Layer as the library builds it when it is told no more than the shape and the dtype of the input: axis,

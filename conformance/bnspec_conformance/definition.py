@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import bnspec
+from bnspec.arrays import blocked_sum, sizes_of, to_rows
 
 from .checks import LawBroken
+from .flows import DefinitionDensity, DefinitionFlow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from bnspec.conventions import Convention
 
     from .adapter import Config
+    from .flows import DensityEntry, Entry
 
 __all__ = ["OUTSIDE", "DefinitionAdapter"]
 
@@ -64,6 +67,25 @@ class DefinitionAdapter:
     def __call__(self, config: Config) -> DefinitionLayer:
         """Build a layer."""
         return DefinitionLayer(config, self.backend, self.mode)
+
+    @property
+    def flow_gaps(self) -> Mapping[str, str]:
+        """What the backend declares, as far as bijectors and distributions need it."""
+        gaps = self.gaps
+        found = {name: gaps[name] for name in ("float16", "bfloat16", "float64", "compile") if name in gaps}
+        return {**found, "jacobian": gaps["autodiff"]} if "autodiff" in gaps else found
+
+    def bijector(self, entry: Entry) -> DefinitionFlow:
+        """Build a bijector of the catalogue."""
+        return DefinitionFlow(entry, self.backend, self._transform)
+
+    def density(self, entry: DensityEntry) -> DefinitionDensity:
+        """Build a distribution of the catalogue."""
+        return DefinitionDensity(entry, self.backend, self._transform)
+
+    @property
+    def _transform(self) -> Callable[..., Any] | None:
+        return transformation(self.backend, self.mode) if self.mode else None
 
     def default(self, shape: tuple[int, ...], dtype: str) -> DefaultLayer:
         """Build a layer of the convention's defaults."""
@@ -149,6 +171,38 @@ class DefinitionLayer:
     def adjusted_gradients(self, x: Any, cotangent: Any, scale: Any, bias: Any) -> dict[str, Any]:
         """Return the gradients of ``BatchNorm.vjp`` in training with an adjustment."""
         return self._differentiate(lambda *pair: {"adjustment": pair}, x, cotangent, scale, bias)
+
+    def log_det(self, x: np.ndarray[Any, Any], training: bool) -> np.ndarray[Any, Any]:
+        """Return the log-det of ``BatchNorm.apply_and_log_det`` over each sample, and keep the new state."""
+        return self._log_det(x, lambda *_: {"training": training})
+
+    def adjusted_log_det(self, x: Any, scale: Any, bias: Any) -> np.ndarray[Any, Any]:
+        """Return the log-det in training with an adjustment, and keep the new state."""
+        return self._log_det(x, lambda *pair: {"training": True, "adjustment": pair}, scale, bias)
+
+    def invert(self, y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return what ``BatchNorm.invert_and_log_det`` finds."""
+
+        def restore(params: Any, state: Any, y: Any) -> Any:
+            return self.spec.invert_and_log_det(params, state, y)[0]
+
+        with self.backend.context():
+            x: np.ndarray[Any, Any] = receive(self.backend, self._purely(self.run(restore), send(self.backend, y)))
+            return x
+
+    def _log_det(self, x: Any, options: Callable[..., Any], *extra: Any) -> np.ndarray[Any, Any]:
+        """Take the log-det with options made of more arrays, and keep the new state."""
+        xp = self.backend.namespace()
+
+        def apply(params: Any, state: Any, x: Any, *extra: Any) -> Any:
+            _, log_det, after = self.spec.apply_and_log_det(params, state, x, **options(*extra))
+            return over_samples(log_det, x, xp), after
+
+        with self.backend.context():
+            log_det, state = self._purely(self.run(apply), *(send(self.backend, array) for array in (x, *extra)))
+            self.state = bnspec.State(*state)
+            out: np.ndarray[Any, Any] = receive(self.backend, log_det)
+            return out
 
     def _trained(self, options: Callable[..., Any], x: Any, *extra: Any) -> np.ndarray[Any, Any]:
         """Train on a batch with options made of more arrays, and keep the new state."""
@@ -284,6 +338,12 @@ def transformation(backend: Any, mode: str) -> Callable[[Callable[..., Any]], Ca
 def paired(a: Any, b: Any, xp: Any) -> Any:
     """Sum the products of two arrays of one shape, in the dtype of the first."""
     return xp.sum(xp.reshape(a * xp.astype(b, a.dtype), (-1,)), axis=0)
+
+
+def over_samples(log_det: Any, x: Any, xp: Any) -> Any:
+    """Sum what broadcasts to x over all axes but the first."""
+    spread = xp.broadcast_to(log_det, sizes_of(x))
+    return blocked_sum(to_rows(spread, tuple(range(1, x.ndim)), xp), xp)
 
 
 def send(backend: Any, value: Any) -> Any:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bnspec_conformance.check import Isolation, Known
     from bnspec_conformance.check._attempt import Outcome
+    from bnspec_conformance.flows import FlowTrial
     from bnspec_conformance.laws import Subject, Trial
 
 _SUITE = Path(__file__).with_name("test_laws.py").resolve()
@@ -76,9 +77,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Turn every trial into a test."""
     if metafunc.definition.path.resolve() != _SUITE:
         return
-    from bnspec_conformance.laws import trials  # noqa: PLC0415 - see the module's docstring
+    from bnspec_conformance.flows import flow_trials  # noqa: PLC0415 - see the module's docstring
+    from bnspec_conformance.laws import trials  # noqa: PLC0415
 
-    found = [trial for subject in _subjects(metafunc.config) for trial in trials(subject)]
+    subjects = _subjects(metafunc.config)
+    found: list[Trial | FlowTrial] = []
+    for subject in subjects:
+        found += [*trials(subject), *flow_trials(subject)]
     metafunc.parametrize("trial", found, ids=[trial.id for trial in found])
 
 

@@ -74,20 +74,22 @@ class Known:
         return {**first, **self.probe}
 
 
-def known(original: str) -> list[Known]:
+def known(original: str, path: Path = _PATH) -> list[Known]:
     """List the known failures of an original.
 
     Parameters
     ----------
     original : str
         Its name.
+    path : Path
+        Of the list.
 
     Returns
     -------
     list of Known
     """
     found = []
-    for entry in tomllib.loads(_PATH.read_text(encoding="utf-8"))["known"]:
+    for entry in tomllib.loads(path.read_text(encoding="utf-8"))["known"]:
         listed = {name: tuple(entry.pop(name, ())) for name in ("originals", "quantities")}
         made = Known(**{"probe": {}, **entry, **listed})
         if original in made.originals:

@@ -168,7 +168,7 @@ def test_a_seed_that_is_not_given_is_drawn_and_kept():
 
 
 def test_every_name_of_an_initializer():
-    for name in ("zeros", "ones", "constant", "random_uniform", "random_normal", "truncated_normal", "Zeros"):
+    for name in ("zeros", "ones", "constant", "random_uniform", "random_normal", "truncated_normal", "glorot_uniform"):
         initializer = initializers.INITIALIZERS.get("gamma_initializer", name)
         assert initializer((2,), like=X).shape == (2,)
 
@@ -221,7 +221,7 @@ def test_a_convention_may_keep_half_precision():
         (
             lambda: BatchNormalization().count_params(),
             ValueError,
-            r"batch_normalization must have variables\. Call lay",
+            r"batch_normalization must have its variables\. Build it",
         ),
     ],
 )

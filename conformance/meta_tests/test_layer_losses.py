@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bnspec.layers import L1, L1L2, L2, BatchNormalization, Constant, MaxNorm, MinMaxNorm, NonNeg, UnitNorm
+from bnspec.layers import L1, L1L2, L2, BatchNormalization, Constant, MaxNorm, MinMaxNorm, NonNeg, Positive, UnitNorm
 from bnspec.layers._constraints import CONSTRAINTS, FUZZ
 from bnspec.layers._regularizers import REGULARIZERS
 from bnspec_conformance.definition import receive
@@ -46,6 +46,7 @@ def test_penalties_of_a_parameter_of_several_axes(backend):
     ("constraint", "expected"),
     [
         (NonNeg(), [3, 0, 0]),
+        (Positive(0.5), [3.5, 0.5, 0.5]),
         (MaxNorm(2.5), [1.5, -2, 0]),
         (MaxNorm(6.0), [3, -4, 0]),
         (UnitNorm(), [0.6, -0.8, 0]),
@@ -173,7 +174,10 @@ def test_a_function_that_returns_no_loss():
 
 @pytest.mark.parametrize(
     ("table", "names"),
-    [(REGULARIZERS, {"l1", "l2", "l1_l2"}), (CONSTRAINTS, {"non_neg", "max_norm", "unit_norm", "min_max_norm"})],
+    [
+        (REGULARIZERS, {"l1", "l2", "l1_l2"}),
+        (CONSTRAINTS, {"non_neg", "positive", "max_norm", "unit_norm", "min_max_norm"}),
+    ],
     ids=["regularizers", "constraints"],
 )
 def test_every_name_makes_what_its_configuration_makes(table, names):

@@ -224,10 +224,10 @@ def test_a_file_that_the_library_has_no_dtype_for(tmp_path):
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: BatchNormalization().save("x"), r"batch_normalization must have variables\. Call layer\.build"),
+        (lambda: BatchNormalization().save("x"), r"batch_normalization must have its variables\. Build it"),
         (
             lambda: BatchNormalization().load_weights("x"),
-            r"batch_normalization must have variables\. Call layer\.build",
+            r"batch_normalization must have its variables\. Build it",
         ),
         (
             lambda: BatchNormalization(adjustment=lambda shape: None).get_config(),

@@ -7,7 +7,7 @@ import bnspec
 from bnspec.layers import BatchNormalization
 from bnspec_conformance.definition import paired, receive
 
-from .layer_helpers import SECOND, W, X, bits, split
+from .layer_helpers import SECOND, W, X, assert_rounded, bits, split, values
 
 ARGUMENTS = [{}, {"renorm": True}, {"virtual_batch_size": 2}]
 
@@ -101,6 +101,27 @@ def test_it_can_be_differentiated(backend):
         assert (np.sign(receive(backend, seen)) == np.sign(receive(backend, expected))).all()
 
 
+def test_torch_compiles_the_change_of_variables_too():
+    backend = bnspec.backend("torch")
+    layer, other = built(backend), built(backend)
+    compiled = backend.compile(lambda x: layer(x, training=True))
+    for batch in (X, SECOND, X):
+        compiled(backend.asarray(batch))
+        other(backend.asarray(batch), training=True)
+        assert values(layer)["num_batches"] == values(other)["num_batches"]
+        for name in ("moving_mean", "moving_variance"):
+            assert_rounded(values(layer)[name] + 10, values(other)[name] + 10, 8)
+
+
+def test_a_training_call_inside_torch_func_is_refused():
+    backend = bnspec.backend("torch")
+    layer, xp = built(backend), backend.namespace()
+    before = layer.get_weights()
+    with pytest.raises(TypeError, match=r"moving_mean must have values: inside a compiler.*call its stateless_call"):
+        backend.value_and_grad(lambda arrays: xp.sum(layer(arrays[0], training=True)))((backend.asarray(X),))
+    assert all((old == new).all() for old, new in zip(before, layer.get_weights(), strict=True))
+
+
 def traced(backend, function):
     """Run a function on a traced array, by the compilers that say that their arrays are traced."""
     if backend.framework not in ("jax", "tensorflow"):
@@ -113,7 +134,7 @@ def test_a_training_call_in_a_compiler_is_refused(backend, defer):
     layer = built(backend, defer_updates=defer)
     before, pending = layer.get_weights(), layer.updates
     train = traced(backend, lambda x: layer(x, training=True))
-    with pytest.raises(TypeError, match=r"moving_mean must have values: inside a compiler.*call layer\.stateless_call"):
+    with pytest.raises(TypeError, match=r"moving_mean must have values: inside a compiler.*call its stateless_call"):
         train(backend.asarray(X))
     assert [value.tobytes() for value in layer.get_weights()] == [value.tobytes() for value in before]
     assert layer.updates == pending
@@ -124,7 +145,7 @@ def test_a_training_call_in_a_compiler_is_refused(backend, defer):
 def test_a_first_call_in_a_compiler_is_refused(backend, training):
     layer = BatchNormalization()
     call = traced(backend, lambda x: layer(x, training=training))
-    with pytest.raises(TypeError, match=r"gamma must have values: .*Build it before, and call layer\.stateless_call"):
+    with pytest.raises(TypeError, match=r"gamma must have values: .*Build it before, and call its stateless_call"):
         call(backend.asarray(X))
     assert not layer.built
 
@@ -186,7 +207,7 @@ def test_sizes_that_are_not_known_reach_the_adjustment():
             r"trainable must be 2 arrays: gamma, beta\. Got count=1",
         ),
         (lambda layer, t, n: layer.stateless_call(t, [], X), r"non_trainable must be 3 arrays: moving_mean, .*count=0"),
-        (lambda layer, t, n: BatchNormalization().stateless_call(t, n, X), r"must have variables\. Call layer\.build"),
+        (lambda layer, t, n: BatchNormalization().stateless_call(t, n, X), r"must have its variables\. Build it"),
         (
             lambda layer, t, n: layer.stateless_call(t, n, X, weights=W, mask=W > 0),
             r"weights and mask must not be given together\. Multiply them\.",

@@ -40,6 +40,7 @@ OWN_OF_PEERS = {
     "nflows": {"nflows", "torch"},
     "onnxruntime": {"onnx", "onnxruntime"},
     "tf_keras": {"tf_keras", "tensorflow"},
+    "tfp": {"tensorflow_probability", "tensorflow"},
     "torch": {"torch"},
 }
 
@@ -80,6 +81,30 @@ def files(folder):
 @pytest.mark.parametrize("path", files(BNSPEC))
 def test_the_definition_imports_no_framework(path):
     assert {name for name in roots(path) if is_foreign(name)} <= {"bnspec", "array_api_compat", "numpy", "safetensors"}
+
+
+FLOORS = (
+    "errors",
+    "registry",
+    "conventions",
+    "arrays",
+    "batchnorm",
+    "variables",
+    "layers",
+    "bijectors",
+    "distributions",
+)
+
+
+@pytest.mark.parametrize("path", files(BNSPEC))
+def test_each_room_imports_only_those_below(path):
+    """In type-checking blocks too; the package itself, which re-exports all of them, is above."""
+    room = path.relative_to(BNSPEC).parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    below = FLOORS[: FLOORS.index(room) + 1]
+    used = {name.split(".")[1] for name in imports(path, typing=True) if name.startswith("bnspec.")}
+    assert used <= set(below)
 
 
 @pytest.mark.parametrize("path", files(BACKENDS))

@@ -68,6 +68,8 @@ def test_the_sound_implementation_is_tried_on_every_case_of_every_law():
 def test_the_matrix_is_printed_and_a_hole_in_it_is_an_error(capsys, monkeypatch):
     monkeypatch.setattr(matrix, "MUTANTS", MUTANTS[:1])
     monkeypatch.setattr(matrix, "VARIANTS", (Sound, MUTANTS[0].adapter))
+    for name in ("FLOW_LAWS", "FLOW_MUTANTS", "FLOW_VARIANTS"):
+        monkeypatch.setattr(matrix, name, ())
     assert matrix.main([]) == 1
     out = capsys.readouterr().out
     assert "1 of 1 mutants killed\n" in out

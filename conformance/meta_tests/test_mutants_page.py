@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bnspec_conformance.mutants import LEFT_OUT, MUTANTS
+from bnspec_conformance.mutants import FLOW_MUTANTS, LEFT_OUT, MUTANTS
 from bnspec_conformance.report.document import put
 from bnspec_conformance.report.mutants import SECTION, cited, linked, made, main
 
@@ -27,7 +27,7 @@ def test_the_page_is_made_from_the_classes(tmp_path):
 def test_every_mutant_is_on_the_page_once():
     text = PAGE.read_text(encoding="utf-8")
     assert Counter(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)) == dict.fromkeys(
-        (mutant.name for mutant in MUTANTS), 1
+        (mutant.name for mutant in (*MUTANTS, *FLOW_MUTANTS)), 1
     )
 
 
@@ -40,7 +40,10 @@ def test_what_is_left_out_is_repeated_nowhere():
     assert all(group.references and group.reason.endswith(".") for group in LEFT_OUT)
 
 
-@pytest.mark.parametrize("reference", REPEATED + OTHERS)
+OF_FLOWS = sorted({reference for mutant in FLOW_MUTANTS for reference in mutant.references})
+
+
+@pytest.mark.parametrize("reference", REPEATED + OTHERS + OF_FLOWS)
 def test_a_reference_is_an_issue_a_commit_or_a_release(reference):
     first = reference.partition(",")[0]
     issue_or_commit = re.fullmatch(r"([\w.-]+/)?[\w.-]+(#\d+|@[0-9a-f]{7,40})", first)

@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import bnspec
@@ -32,7 +33,8 @@ def modules():
 
 def test_all_is_exactly_the_public_names():
     public = {name for name in vars(bnspec) if not name.startswith("_") and not inspect.ismodule(vars(bnspec)[name])}
-    assert set(bnspec.__all__) == public | {"conventions", "layers"}
+    rooms = {"bijectors", "conventions", "distributions", "layers", "variables"}
+    assert set(bnspec.__all__) == public | rooms
 
 
 def test_the_version_is_that_of_the_metadata():
@@ -68,8 +70,21 @@ def test_the_readme_example_of_the_library_runs():
     assert names["gradients"].x.shape == (64, 3)
 
 
+def test_the_readme_example_of_a_flow_runs():
+    names = {"np": np}
+    exec(blocks("python")[1], names)  # noqa: S102 - the README is ours
+    flow, data = names["flow"], names["data"]
+    assert names["log_density"].shape == (64,)
+    assert names["samples"].shape == (10, 3)
+    assert (flow.sample(10, seed=1) == names["samples"]).all()
+    counts = [variable for variable in flow.variables if variable.name == "num_batches"]
+    assert [int(count.value) for count in counts] == [1]
+    flow.log_prob(data)
+    assert [int(count.value) for count in counts] == [2]
+
+
 def test_the_readme_adapter_is_the_template_and_passes_through_pytest(pytester):
-    adapter = blocks("python")[1]
+    adapter = blocks("python")[-1]
     assert adapter == Path(template.__file__).read_text(encoding="utf-8")
     assert len([line for line in adapter.splitlines() if line]) < 60
     command = next(line for line in blocks("sh")[-1].splitlines() if "--bn-implementation" in line)
@@ -85,7 +100,7 @@ def test_the_readme_shows_what_a_failing_check_prints(tmp_path, monkeypatch):
     text = (ROOT / "README.md").read_text()
     old, new = re.search(r"Change `(.+?)` to `(.+?)`", text).groups()
     select = re.search(r'check my_adapter:MyBatchNorm --select "(.+?)"', text)[1]
-    adapter = blocks("python")[1]
+    adapter = blocks("python")[-1]
     assert old in adapter
     (tmp_path / "my_adapter.py").write_text(adapter.replace(old, new))
     monkeypatch.syspath_prepend(tmp_path)

@@ -18,7 +18,7 @@ DRAWN = (
     gradients.hessian_vector_product,
 )
 # What a variant without parts does not offer, and what some conventions exclude.
-LEFT_OUT = {"ghosts", "renorm", "adjusted", "adjusted_gradients", "hessian_vector_product"}
+LEFT_OUT = {"ghosts", "renorm", "adjusted", "adjusted_gradients", "adjusted_log_det", "hessian_vector_product"}
 
 
 def test_there_are_enough_of_them():

@@ -11,6 +11,7 @@ arrays; per-element arrays are rows of shape (N, C), per-channel arrays have sha
 from __future__ import annotations
 
 from ._algorithms import Algorithm, coarse_share, folded, may_be_negative, share_roundings, through_sums, wide_average
+from ._arithmetic import Arithmetic, computed_in
 from ._beyond import (
     error_function,
     gaussian_slope,
@@ -19,10 +20,22 @@ from ._beyond import (
     normals,
     triangular_residual,
 )
+from ._densities import (
+    normal,
+    normal_diag_log_prob,
+    normal_entropy,
+    normal_quantile,
+    normal_score,
+    transformed_density,
+)
+from ._flow_layers import batch_log_det, coupled, coupled_log_det, denormalized, dense_network
+from ._flows import bijector, bijector_error
 from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grade, accumulated, accuracy_goal, rounded
 from ._forward import normalized, running
 from ._functions import function_goal, function_gradient, relative_to_one, second_derivative_goal
 from ._gradients import GradientErrors, evaluation_gradients, second_derivative, summed, training_gradients
+from ._jacobians import determinant, differentiated
+from ._maps import sum_of_kernels
 from ._parts import (
     Uncertain,
     averaged,
@@ -45,6 +58,7 @@ __all__ = [
     "NAIVE",
     "TWO_PASS",
     "Algorithm",
+    "Arithmetic",
     "Format",
     "Grade",
     "GradientErrors",
@@ -54,9 +68,19 @@ __all__ = [
     "accuracy_goal",
     "apart",
     "averaged",
+    "batch_log_det",
     "batch_statistics",
+    "bijector",
+    "bijector_error",
     "coarse_share",
+    "computed_in",
     "correction",
+    "coupled",
+    "coupled_log_det",
+    "denormalized",
+    "dense_network",
+    "determinant",
+    "differentiated",
     "empirical",
     "error_function",
     "estimated",
@@ -70,6 +94,11 @@ __all__ = [
     "log_gamma",
     "may_be_negative",
     "merged",
+    "normal",
+    "normal_diag_log_prob",
+    "normal_entropy",
+    "normal_quantile",
+    "normal_score",
     "normalized",
     "normals",
     "parameter_gradients",
@@ -83,11 +112,13 @@ __all__ = [
     "second_derivative_goal",
     "share_roundings",
     "squared",
+    "sum_of_kernels",
     "summed",
     "through_sums",
     "training_gradients",
     "training_run",
     "transformed",
+    "transformed_density",
     "triangular_residual",
     "weighted_statistics",
     "wide_average",

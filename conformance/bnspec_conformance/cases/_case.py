@@ -48,6 +48,8 @@ class Case:
         cumulative average.
     center, scale : bool
         Whether there is a beta, and a gamma.
+    positive : bool
+        Whether gamma is positive, as that of many flows must be.
     edges : bool
         Whether the first channel has a gamma of 0 and a running variance of 0, and the second a gamma of 1e-6.
     aliased : bool
@@ -76,6 +78,7 @@ class Case:
     take: float | None = 0.3
     center: bool = True
     scale: bool = True
+    positive: bool = False
     edges: bool = False
     aliased: bool = False
     evaluation_shape: tuple[int, ...] | None = None
@@ -167,11 +170,13 @@ class Case:
 
     @cached_property
     def gamma(self) -> Array | None:
-        """Scales of both signs, none of size 1; None without `scale`."""
+        """Scales of both signs unless they are `positive`, none of size 1; None without `scale`."""
         if self.aliased:
             return self.moving_variance
         random = self._random("gamma")
         size = random.uniform(0.3, 0.9, self.parameter_shape) * random.choice([-1.0, 1.0, 2.5], self.parameter_shape)
+        if self.positive:
+            size = np.abs(size)
         if self.edges:
             size.flat[:2] = 0.0, 1e-6
         return self._cast(size, self.parameter_dtype) if self.scale else None

@@ -17,6 +17,8 @@ __all__ = [
     "ADJUSTED",
     "ALIASED",
     "AXES",
+    "BIJECTION",
+    "BIJECTION_ADJUSTED",
     "COMPILED",
     "CONSTANT",
     "CONVENTIONS",
@@ -246,3 +248,21 @@ ADJUSTED = (
     Case(id="renorm", shapes=((7, 3), (5, 3)), axis=(1,), adjusted="features", renorm=_CLIPPED),
     Case(id="float64", shapes=((7, 3),), axis=(1,), dtype="float64", adjusted="elements"),
 )
+
+# Shapes in which no product of two axes is another, and none is the number of channels.
+BIJECTION = (
+    Case(id="rows", shapes=((7, 3), (5, 3)), axis=(1,), positive=True),
+    Case(id="signed-gamma", shapes=((6, 5), (7, 5)), axis=(1,)),
+    Case(id="images", shapes=((3, 4, 5, 3), (2, 4, 5, 3)), axis=(3,), positive=True),
+    Case(id="channels-first", shapes=((4, 3, 2, 5), (3, 3, 2, 5)), axis=(1,), positive=True),
+    Case(id="inner-axis", shapes=((4, 5, 3, 2), (3, 5, 3, 2)), axis=(2,), positive=True),
+    Case(id="several-axes", shapes=((3, 4, 2, 5), (3, 4, 2, 5)), axis=(1, 3), positive=True),
+    Case(id="no-gamma", shapes=((6, 3), (7, 3)), axis=(1,), scale=False),
+    Case(id="no-beta", shapes=((6, 3), (5, 3)), axis=(1,), positive=True, center=False),
+    Case(id="epsilon-as-variance", shapes=((6, 3), (9, 3)), axis=(1,), positive=True, deviation=0.05, epsilon=2e-3),
+    Case(id="mean-1e3", shapes=((9, 3), (6, 3)), axis=(1,), positive=True, mean=1e3, deviation=1.0),
+    Case(id="cumulative", shapes=((6, 3), (4, 3)), axis=(1,), positive=True, take=None),
+    Case(id="float64", shapes=((7, 3), (5, 3)), axis=(1,), positive=True, dtype="float64"),
+)
+
+BIJECTION_ADJUSTED = tuple(case for case in ADJUSTED if case.renorm is None)

@@ -1,7 +1,8 @@
 """What a case must give: the oracle's exact values beside the bounds of a grade, computed once per run."""
 
+from ._bijection import inverted, log_det
 from ._gradients import gradients, hessian_vector_product
 from ._layout import Expected
 from ._trajectory import Step, trajectory
 
-__all__ = ["Expected", "Step", "gradients", "hessian_vector_product", "trajectory"]
+__all__ = ["Expected", "Step", "gradients", "hessian_vector_product", "inverted", "log_det", "trajectory"]

@@ -3,6 +3,7 @@
 from . import (
     adjustment,
     axes,
+    bijection,
     compiled,
     conventions,
     data,
@@ -31,6 +32,7 @@ _TOPICS = (
     ghosts,
     renorm,
     adjustment,
+    bijection,
     gradients,
     axes,
     dtypes,

@@ -100,6 +100,13 @@ class Complete(Sound):
         """Differentiate with an adjustment."""
         return self.differentiated(x, cotangent, None, (scale, bias))
 
+    def adjusted_log_det(self, x: Array, scale: Array, bias: Array) -> Array:
+        """Return log |det| of a training call with an adjustment, and move nothing."""
+        self.training = True
+        wide = self.widen(x)
+        terms = self.log_slope(self.normalized_by(wide, True)[1]) + self.log_scale(self.spread((scale, bias), x)[0])
+        return self.narrow(self.over_event(terms), self.output_dtype(x.dtype))
+
     def autodiff(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
         """Differentiate as a framework does, backwards through variance and mean."""
         if not training:
@@ -275,6 +282,19 @@ class Complete(Sound):
         """Return the mean and the inverse deviation that normalize."""
         mean, variance = self.normalizers(part)
         return mean, self.inverse(variance)
+
+    def normalized_by(self, x: Array, training: bool) -> tuple[Array, Array]:
+        """Return what normalizes a batch without ghosts; where it is an average, that after the batch."""
+        if not training:
+            return super().normalized_by(x, training)
+        parts = self.parts(x, None)
+        after = copy(self)
+        after.advance(self.entries(x, parts))
+        return after.normalizers(parts[0])
+
+    def log_scale(self, scale: Array) -> Array:
+        """Take the logarithm of the adjustment's scale."""
+        return np.log(np.abs(scale))
 
     def composed(self, unit: Array, correction: tuple[Any, Any], pair: tuple[Array, Array]) -> Array:
         """Correct, adjust, scale by gamma and shift by beta, in this order."""

@@ -102,6 +102,18 @@ class Sound:
         by_weights = dw.sum(axis=spread, keepdims=True).astype(weights.dtype)
         return {"x": dx.astype(x.dtype), "weights": by_weights, **self.parameter_gradients(dy, unit)}
 
+    def log_det(self, x: Array, training: bool) -> Array:
+        """Return log |det| of normalization for each sample, and move nothing."""
+        self.training = training
+        wide = self.widen(x)
+        terms = self.log_slope(self.normalized_by(wide, training)[1])
+        return self.narrow(self.over_event(np.broadcast_to(terms, x.shape)), self.output_dtype(x.dtype))
+
+    def invert(self, y: Array) -> Array:
+        """De-normalize by the running averages."""
+        wide = self.widen(y)
+        return self.narrow(self.denormalize(wide, *self.averages(wide)), self.output_dtype(y.dtype))
+
     def autodiff(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
         """Differentiate as a framework does, backwards through variance and mean."""
         self.training = training
@@ -221,6 +233,30 @@ class Sound:
     def normalize(self, x: Array, mean: Array, inverse: Array) -> Array:
         """Subtract the mean first."""
         return (x - mean) * self.slope(inverse) + self.beta
+
+    def normalized_by(self, x: Array, training: bool) -> tuple[Array, Array]:
+        """Return the mean and the variance that normalize a batch."""
+        return self.statistics(x) if training else self.averages(x)
+
+    def log_slope(self, variance: Array) -> Array:
+        """Take the logarithm of the slope, of either sign."""
+        return self.log_gamma() - self.log_deviation(variance)
+
+    def log_gamma(self) -> Array:
+        """Take the logarithm of gamma's size."""
+        return np.log(np.abs(self.gamma))
+
+    def log_deviation(self, variance: Array) -> Array:
+        """Add epsilon inside the logarithm."""
+        return 0.5 * np.log(variance + self.epsilon)
+
+    def over_event(self, terms: Array) -> Array:
+        """Sum over all axes but the first."""
+        return terms.sum(axis=tuple(range(1, terms.ndim)))
+
+    def denormalize(self, y: Array, mean: Array, variance: Array) -> Array:
+        """Subtract beta first."""
+        return (y - self.beta) * (np.sqrt(variance + self.epsilon) / self.gamma) + mean
 
     def share(self) -> float:
         """Return the weight of a new batch."""

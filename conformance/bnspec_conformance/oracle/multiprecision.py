@@ -3,7 +3,7 @@
 It shares with the first oracle the signatures, and neither code nor formulas: statistics come from Welford's
 recurrence, the running averages from sums over the whole history, and the derivatives from dual numbers that
 pass through the forward computation. It is slow, as every derivative is one more forward pass: O(N**2) per
-channel. Only those who name this module import mpmath.
+channel.
 
 Every function returns object arrays of `mpmath.mpf`, in which a result r of true value t is such that
 ``|r - t| <= 2**-320 * min(1, 2**-h, m)``: h is the `height` of x (and of beta, where it is added), and m the
@@ -38,6 +38,7 @@ from ._forward import (
 from ._forward_averages import State
 from ._forward_layer import Step, trajectory
 from ._forward_mode import Gradients, gradients, hessian_vector_product
+from ._jacobian import log_abs_det, normalization_log_det
 
 __all__ = [
     "Gradients",
@@ -47,7 +48,9 @@ __all__ = [
     "batch_normalization",
     "gradients",
     "hessian_vector_product",
+    "log_abs_det",
     "moments",
+    "normalization_log_det",
     "trajectory",
 ]
 

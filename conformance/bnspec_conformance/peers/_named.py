@@ -24,6 +24,7 @@ PEERS = {
     "equinox batch": "bnspec_conformance.peers.equinox:BATCH",
     "onnxruntime": "bnspec_conformance.peers.onnxruntime:ONNXRUNTIME",
     "nflows": "bnspec_conformance.peers.nflows:NFLOWS",
+    "tfp": "bnspec_conformance.peers.tfp:TFP",
 }
 """Name to ``module:attribute``."""
 

@@ -52,6 +52,14 @@ class NflowsLayer:
         """Return the buffers."""
         return received(self.layer.running_mean), received(self.layer.running_var)
 
+    def log_det(self, x: Array, training: bool) -> Array:
+        """Call in one of the modes, and keep the log-determinant alone."""
+        return received(self.layer.train(training)(sent(x))[1])
+
+    def invert(self, y: Array) -> Array:
+        """Go back in evaluation, the only mode that has the inverse."""
+        return received(self.layer.eval().inverse(sent(y))[0])
+
     def gradients(self, x: Array, cotangent: Array, training: bool) -> dict[str, Array]:
         """Go backward to x, beta and what gamma is made of, whose derivative turns its gradient into that of gamma."""
         made_of = self.layer.unconstrained_weight

@@ -50,13 +50,6 @@ class TfKerasLayer(VariablesOfKeras):
 
         return np.array(self.layer(tf.constant(x), training=training).numpy())
 
-    def weighted(self, x: Array, weights: Array) -> Array:
-        """Call in training with a mask of weights, one for all channels of a position."""
-        import tensorflow as tf  # noqa: PLC0415 - when it is needed
-
-        mask = np.ascontiguousarray(np.broadcast_to(weights, x.shape)[..., 0])
-        return np.array(self.layer(tf.constant(x), training=True, mask=tf.constant(mask)).numpy())
-
     def read(self) -> tuple[Array, Array]:
         """Return the averages, in the shape in which they were loaded, if they were."""
         mean, variance = (np.array(v.numpy()) for v in (self.layer.moving_mean, self.layer.moving_variance))
@@ -81,6 +74,17 @@ class TfKerasLayer(VariablesOfKeras):
         return second(lambda x: self.layer(x, training=True), x, cotangent, tangent)
 
 
+class TfKerasMaskedLayer(TfKerasLayer):
+    """One layer that takes a mask."""
+
+    def weighted(self, x: Array, weights: Array) -> Array:
+        """Call in training with a mask of weights, one for all channels of a position."""
+        import tensorflow as tf  # noqa: PLC0415 - when it is needed
+
+        mask = np.ascontiguousarray(np.broadcast_to(weights, x.shape)[..., 0])
+        return np.array(self.layer(tf.constant(x), training=True, mask=tf.constant(mask)).numpy())
+
+
 class TfKeras:
     """``tf_keras.layers.BatchNormalization``.
 
@@ -92,7 +96,7 @@ class TfKeras:
     gaps : mapping
     """
 
-    layer = TfKerasLayer
+    layer: type[TfKerasLayer] = TfKerasMaskedLayer
 
     def __init__(self, convention: Convention, fused: bool | None, gaps: dict[str, str]) -> None:
         self.convention, self.fused, self.gaps = convention, fused, gaps
@@ -119,7 +123,7 @@ class TfKeras:
         chosen = {} if self.fused is None else {"fused": self.fused}
         layer = tf_keras.layers.BatchNormalization(**given, **chosen)
         layer.build(tf.TensorShape(shape))
-        return TfKerasLayer(layer)
+        return self.layer(layer)
 
 
 PLAIN = TfKeras(TF_KERAS, False, _PLAIN_GAPS)

@@ -10,20 +10,19 @@ import re
 import sys
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bnspec_conformance.mutants import LEFT_OUT, MUTANTS
+from bnspec_conformance.mutants import FLOW_MUTANTS, LEFT_OUT, MUTANTS
 
 from .document import rewrite, section, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bnspec_conformance.mutants import Mutant
-
 __all__ = ["SECTION", "cited", "linked", "made", "main"]
 
 SECTION = "mutants"
+UNREPORTED = "no public report"
 # owner/repository, then an issue or a commit; what the mutant has different follows a comma.
 _ADDRESS = re.compile(r"([\w.-]+/[\w.-]+)(?:#(\d+)|@([0-9a-f]{7,40}))(?=,|$)")
 
@@ -74,12 +73,18 @@ def made() -> str:
     str
         Markdown, from the first marker to the last.
     """
-    repeated = {cited(reference) for mutant in MUTANTS for reference in mutant.references}
+    everyone: list[Any] = [*MUTANTS, *FLOW_MUTANTS]
+    repeated = {
+        cited(reference)
+        for mutant in everyone
+        for reference in mutant.references
+        if not reference.startswith(UNREPORTED)
+    }
     others = {cited(reference) for group in LEFT_OUT for reference in group.references}
     parts = [
-        f"{len(MUTANTS)} mutants repeat what {len(repeated)} references describe; {len(others)} more are left out."
+        f"{len(everyone)} mutants repeat what {len(repeated)} references describe; {len(others)} more are left out."
     ]
-    for module, mutants in groupby(MUTANTS, key=lambda mutant: mutant.adapter.__module__):
+    for module, mutants in groupby(everyone, key=lambda mutant: mutant.adapter.__module__):
         topic = (sys.modules[module].__doc__ or "").partition("\n")[0].removesuffix(".")
         rows = [[f"`{mutant.name}`", mutant.defect, _sources(mutant)] for mutant in mutants]
         parts += [f"## {topic}", table(["mutant", "what it does", "repeats"], rows, names=3)]
@@ -88,7 +93,7 @@ def made() -> str:
     return section(SECTION, "python -m bnspec_conformance.report.mutants", parts)
 
 
-def _sources(mutant: Mutant) -> str:
+def _sources(mutant: Any) -> str:
     return "; ".join(map(linked, mutant.references))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnspec.conventions import EQUINOX, EQUINOX_BATCH, HAIKU, KERAS, KERAS_2, NFLOWS, TF_LAYERS, TF_SLIM, TORCH
+from bnspec.conventions import EQUINOX, EQUINOX_BATCH, HAIKU, KERAS, KERAS_2, NFLOWS, TF_LAYERS, TF_SLIM, TFP, TORCH
 from bnspec_conformance.mutants import Complete
 
 from ._variants import AllInFloat64, PairwiseSums, SequentialSums, Welford
@@ -263,6 +263,99 @@ class CorrectedByReciprocal(Complete):
         return np.clip((entry.mean - self.renorm_mean) * self.spread_before(), -dmax, dmax)
 
 
+class LogDetOfSlopes(Complete):
+    """Take the logarithm of gamma over the deviation, in one."""
+
+    convention = TFP
+
+    def log_slope(self, variance: Array) -> Array:
+        return np.log(np.abs(self.slope(self.inverse(variance))))
+
+
+class LogDetOfSquares(Complete):
+    """Take half the logarithm of gamma^2 over the variance."""
+
+    def log_slope(self, variance: Array) -> Array:
+        return 0.5 * np.log(np.square(self.gamma) / (variance + self.epsilon))
+
+
+class LogDetByLog1p(Complete):
+    """Take the logarithm of the larger of variance and epsilon, and add log1p of their ratio."""
+
+    def log_deviation(self, variance: Array) -> Array:
+        epsilon = self.dtype.type(self.epsilon)
+        larger, smaller = np.maximum(variance, epsilon), np.minimum(variance, epsilon)
+        return 0.5 * (np.log(larger) + np.log1p(smaller / larger))
+
+
+class LogDetTimesPositions(Complete):
+    """Sum the channels' logarithms, and multiply by the number of positions."""
+
+    convention = NFLOWS
+
+    def log_det(self, x: Array, training: bool) -> Array:
+        self.training = training
+        total = self.over_channels(self.normalized_by(self.widen(x), training)[1])
+        positions = np.prod([size for axis, size in enumerate(x.shape) if axis in self.reduced and axis])
+        return np.full(len(x), total * self.dtype.type(positions), self.output_dtype(x.dtype))
+
+    def over_channels(self, variance: Array) -> Array:
+        """Sum the logarithms of the channels."""
+        return self.log_slope(variance).sum()
+
+
+class LogDetOfTheProduct(LogDetTimesPositions):
+    """Multiply the channels' slopes, and take the logarithm of the product."""
+
+    convention = TFP
+
+    def over_channels(self, variance: Array) -> Array:
+        return np.log(np.prod(np.abs(self.gamma) * self.inverse(variance)))
+
+
+class LogDetInFloat64(Complete):
+    """Take the logarithms and their sums in float64, and round the results."""
+
+    def log_slope(self, variance: Array) -> Array:
+        wide = variance.astype(np.float64) + self.epsilon
+        return np.log(np.abs(self.gamma.astype(np.float64))) - 0.5 * np.log(wide)
+
+
+class LogDetOfACall(Complete):
+    """Return the log-det of a call, which moves the averages as every call in training does."""
+
+    convention = NFLOWS
+
+    def log_det(self, x: Array, training: bool) -> Array:
+        found = super().log_det(x, training)
+        if training:
+            self(x, True)
+        return found
+
+    def adjusted_log_det(self, x: Array, scale: Array, bias: Array) -> Array:
+        found = super().adjusted_log_det(x, scale, bias)
+        self.adjusted(x, scale, bias)
+        return found
+
+
+class InvertBySlope(Complete):
+    """Divide by the slope of normalization."""
+
+    convention = TFP
+
+    def denormalize(self, y: Array, mean: Array, variance: Array) -> Array:
+        return (y - self.beta) / self.slope(self.inverse(variance)) + mean
+
+
+class InvertStepByStep(Complete):
+    """Divide by gamma, then multiply by the deviation."""
+
+    convention = EQUINOX
+
+    def denormalize(self, y: Array, mean: Array, variance: Array) -> Array:
+        return (y - self.beta) / self.gamma * np.sqrt(variance + self.epsilon) + mean
+
+
 COMPLETE: tuple[type[Complete], ...] = (
     CompleteKeras,
     CompleteTorch,
@@ -290,5 +383,14 @@ COMPLETE: tuple[type[Complete], ...] = (
     WelfordParts,
     PartsInFloat64,
     CorrectedByReciprocal,
+    LogDetOfSlopes,
+    LogDetOfSquares,
+    LogDetByLog1p,
+    LogDetTimesPositions,
+    LogDetOfTheProduct,
+    LogDetInFloat64,
+    LogDetOfACall,
+    InvertBySlope,
+    InvertStepByStep,
 )
 """Every variant that has every part."""

@@ -23,12 +23,14 @@ NAMES = {
     "equinox batch": ("EQUINOX_BATCH", ("jax", "equinox")),
     "onnxruntime": ("ONNX", ("onnx", "onnxruntime")),
     "nflows": ("NFLOWS", ("torch", "nflows.transforms")),
+    "tfp": ("TFP", ("tensorflow", "tf_keras", "tensorflow_probability")),
 }
 # Who comes with a name because no field that differs can be seen: those with replicas, or those of the same numbers.
 TOGETHER = {
     "flax": {"FLAX", "FLAX_NNX"},
     "flax nnx": {"FLAX", "FLAX_NNX"},
     "onnxruntime": {"ONNX", "MXNET", "PADDLE"},
+    "tfp": {"KERAS", "TF_KERAS", "TFP"},
 }
 POISONED = "empty_batch"
 # What agrees with no value, because the release departs from every convention.
@@ -79,12 +81,13 @@ SECOND = {
     "keras": "not through the mean inside the variance",
     "tf_keras": "not through the mean inside the variance",
     "tf_keras fused": "through mean and variance",
+    "tfp": "not through the mean inside the variance",
     "flax": "through mean and variance",
     "haiku": "through mean and variance",
     "equinox batch": "through mean and variance",
 }
 VARIANCE = {"flax": "one pass", "flax nnx": "one pass", "haiku": "one pass, and may be negative"}
-FOLDED = {"torch", "keras", "tf_keras", "onnxruntime"}
+FOLDED = {"torch", "keras", "tf_keras", "tfp", "onnxruntime"}
 LOADED = {"equinox batch"}  # it divides what was loaded by 1 - m^n too
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from bnspec.arrays import common_namespace, device_of, dtype_name, shape_of
 from bnspec.errors import message
 from bnspec.registry import backend_of
+from bnspec.variables._scope import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,9 @@ class Variable:
     -----
     The value is an array of the layer's library, and :meth:`assign` puts another in its place. Where the library has
     arrays that change, as NumPy and PyTorch do, an optimizer may also change the value in place.
+
+    While a ``stateless_call`` runs, the value is the one that was given to it, and an assignment is to be returned by
+    it: the variable itself does not change.
     """
 
     def __init__(
@@ -63,17 +67,18 @@ class Variable:
     @property
     def value(self) -> Any:
         """The array."""
-        return self._value
+        values = current()
+        return self._value if values is None else values.get(self, self._value)
 
     @property
     def shape(self) -> tuple[int | None, ...]:
         """Its shape."""
-        return shape_of(self._value)
+        return shape_of(self.value)
 
     @property
     def dtype(self) -> Any:
         """Its dtype, an object of its library."""
-        return self._value.dtype
+        return self.value.dtype
 
     def assign(self, value: Any) -> None:
         """Put another array in the place of the value.
@@ -90,11 +95,15 @@ class Variable:
         ValueError
             If it has another shape, or lies on another device.
         """
-        self._value = taken(self.name, value, self._value)
+        values = current()
+        if values is None:
+            self._value = taken(self.name, value, self._value)
+        else:
+            values[self] = taken(self.name, value, self.value)
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """Copy the value to NumPy."""
-        array: np.ndarray[Any, Any] = backend_of(self._value).to_numpy(self._value)
+        array: np.ndarray[Any, Any] = backend_of(self.value).to_numpy(self.value)
         return array
 
     def __repr__(self) -> str:
@@ -139,7 +148,8 @@ def taken(name: str, value: Any, like: Any) -> Any:
     if isinstance(value, np.ndarray) and not isinstance(like, np.ndarray):
         value = from_numpy(value, like)
     common_namespace(**{f"the old {name}": like, name: value})
-    require_concrete(name, value)
+    if current() is None:  # in a scope it is no variable that takes the value
+        require_concrete(name, value)
     return value
 
 
@@ -192,8 +202,8 @@ def require_concrete(name: str, value: Any) -> None:
     if not backend_of(value, name=name).is_concrete(value):
         raise TypeError(
             message(
-                f"{name} must have values: inside a compiler or a transformation a layer must not be built or changed",
-                "Build it before, and call layer.stateless_call there.",
+                f"{name} must have values: inside a compiler or a transformation nothing must be built or changed",
+                "Build it before, and call its stateless_call there.",
                 type=f"{type(value).__module__}.{type(value).__qualname__}",
             )
         )

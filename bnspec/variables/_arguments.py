@@ -1,0 +1,262 @@
+"""Arguments: numbers, lists, arrays and variables, as bijectors and distributions take them."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bnspec.arrays import ACCUMULATES_IN, common_namespace, device_of, dtype_name, require_real_floating, shape_of
+from bnspec.errors import message
+from bnspec.registry import backend_of, default_backend
+from bnspec.variables._variable import Variable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "as_input",
+    "as_parameter",
+    "default_like",
+    "first_array",
+    "has_values",
+    "known_values",
+    "parameter_shape",
+    "require_common_dtype",
+    "resolved",
+]
+
+
+def as_parameter(name: str, given: Any) -> Any:
+    """Take a parameter.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument, for the message.
+    given : number, nested list of numbers, array, Variable or None
+        What came.
+
+    Returns
+    -------
+    object
+        The same; of a list a tuple, which nobody can change. Numbers become an array once the library, dtype and device
+        of an input are known: :func:`resolved`.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these, or an array that is not real floating.
+    ValueError
+        If it is a list of which the parts have several shapes.
+    """
+    if given is None or _is_plain(given):
+        if isinstance(given, (list, tuple)):
+            _as_numpy(name, given)
+        return _frozen(given)
+    require_real_floating(**{name: _array(name, given)})
+    return given
+
+
+def resolved(name: str, given: Any, like: Any) -> Any:
+    """Turn a parameter into an array that can be computed with another.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument, for the message.
+    given : number, nested list of numbers, array, Variable or None
+        What :func:`as_parameter` took.
+    like : array
+        Of float32 or float64, the dtype of the computation.
+
+    Returns
+    -------
+    array or None
+        Of the dtype of `like`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is of another library or precision, or lies on another device.
+    """
+    if given is None:
+        return None
+    if _is_plain(given):
+        return common_namespace(x=like).asarray(given, dtype=like.dtype, device=device_of(like))
+    value = _array(name, given)
+    xp = common_namespace(x=like, **{name: value})
+    if ACCUMULATES_IN[dtype_name(value.dtype)] != dtype_name(like.dtype):
+        require_common_dtype(x=like, **{name: value})
+    return xp.astype(value, like.dtype)
+
+
+def as_input(name: str, given: Any, like: Any, dtype: Any = None) -> Any:
+    """Turn an input into an array.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument, for the message.
+    given : number, nested list of numbers, array or Variable
+        What came.
+    like : array or None
+        Gives numbers their library, dtype and device; without it, the default backend does. An array must be of its
+        library and device.
+    dtype : dtype, optional
+        What an array must have.
+
+    Returns
+    -------
+    array, real floating
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none of these, not real floating, or of another library, dtype or device.
+    """
+    if _is_plain(given) and not isinstance(given, np.generic):
+        if like is None:
+            like = default_like()
+        _as_numpy(name, given)
+        return common_namespace(like=like).asarray(given, dtype=like.dtype, device=device_of(like))
+    value = _array(name, given)
+    require_real_floating(**{name: value})
+    if like is not None:
+        common_namespace(**{name: value, "the parameters": like})
+    if dtype is not None and dtype_name(dtype) != dtype_name(value.dtype):
+        raise TypeError(
+            message(
+                f"{name} must have the dtype of the parameters",
+                "Convert one of them; nothing is cast in silence.",
+                **{name: dtype_name(value.dtype), "parameters": dtype_name(dtype)},
+            )
+        )
+    return value
+
+
+def default_like() -> Any:
+    """Return an array of shape () of the default backend, in the dtype that numbers have there."""
+    backend = default_backend()
+    with backend.context():
+        kind = dtype_name(backend.namespace().asarray(0.0).dtype)
+        return backend.asarray(np.zeros((), dtype=kind))
+
+
+def first_array(values: Iterable[Any]) -> Any:
+    """Return the first array among parameters, variables' values included; None where all are numbers."""
+    for value in values:
+        if value is not None and not _is_plain(value):
+            return _array("parameter", value)
+    return None
+
+
+def parameter_shape(given: Any) -> tuple[int | None, ...]:
+    """Return the shape that a parameter has as an array.
+
+    Parameters
+    ----------
+    given : object
+        What :func:`as_parameter` took, or anything else.
+
+    Returns
+    -------
+    tuple of int or None
+        ``()`` for what is neither numbers nor an array.
+    """
+    if _is_plain(given):
+        sizes: list[int | None] = []
+        while isinstance(given, (list, tuple)):  # not NumPy, which torch's compiler would trace
+            sizes.append(len(given))
+            given = given[0] if given else 0.0
+        return tuple(sizes)
+    value = given.value if isinstance(given, Variable) else given
+    return shape_of(value) if _is_array(value) else ()
+
+
+def known_values(given: Any) -> np.ndarray[Any, Any] | None:
+    """Return the values of a parameter, for a check of them.
+
+    Parameters
+    ----------
+    given : number, nested list of numbers, array or Variable
+        What :func:`as_parameter` took.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        None where they are not known, as inside a compiler.
+    """
+    if _is_plain(given):
+        return np.asarray(given, dtype=np.float64)
+    value = _array("parameter", given)
+    if not has_values(value):
+        return None
+    found: np.ndarray[Any, Any] = backend_of(value).to_numpy(value)
+    return found
+
+
+def require_common_dtype(**arrays: Any) -> None:
+    """Refuse arrays of several dtypes.
+
+    Parameters
+    ----------
+    **arrays : array or None
+        Arrays by the name of their argument; ``None`` is passed over.
+
+    Raises
+    ------
+    TypeError
+        If two have not the same.
+    """
+    names = {name: dtype_name(array.dtype) for name, array in arrays.items() if array is not None}
+    if len(set(names.values())) > 1:
+        raise TypeError(
+            message("all arrays must have one dtype", "Convert one of them; nothing is cast in silence.", **names)
+        )
+
+
+def has_values(array: Any) -> bool:
+    """Tell whether an array has values now, at which Python may look: inside a compiler it has none."""
+    found: bool = backend_of(array).has_values(array)
+    return found
+
+
+def _is_plain(given: Any) -> bool:
+    """Tell whether something is numbers alone; NumPy's float64 is a number of Python's too."""
+    if isinstance(given, (list, tuple)):
+        return all(_is_plain(part) for part in given)
+    return (
+        isinstance(given, Real) and not isinstance(given, bool) and (isinstance(given, float) or not _is_array(given))
+    )
+
+
+def _frozen(given: Any) -> Any:
+    return tuple(map(_frozen, given)) if isinstance(given, list) else given
+
+
+def _is_array(given: Any) -> bool:
+    if isinstance(given, (int, float)):  # torch's compiler has no attributes of a number
+        return False
+    return hasattr(given, "shape") and hasattr(given, "dtype")
+
+
+def _array(name: str, given: Any) -> Any:
+    value = given.value if isinstance(given, Variable) else given
+    if not _is_array(value):
+        raise TypeError(
+            message(
+                f"{name} must be a number, a list of numbers, an array or a Variable",
+                type=f"{type(given).__module__}.{type(given).__qualname__}",
+            )
+        )
+    common_namespace(**{name: value})
+    return value
+
+
+def _as_numpy(name: str, given: Any) -> Any:
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except ValueError:
+        raise ValueError(message(f"{name} must be a list of which all parts have one shape", **{name: given})) from None

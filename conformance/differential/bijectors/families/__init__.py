@@ -1,0 +1,18 @@
+"""The families: what is drawn, what is made of it, and what is asked."""
+
+from .batch import BATCH
+from .composition import COMPOSITION
+from .coupling import COUPLING
+from .densities import DENSITIES
+from .elementwise import ELEMENTWISE
+
+__all__ = ["FAMILIES"]
+
+FAMILIES = {
+    "elementwise": ELEMENTWISE,
+    "composition": COMPOSITION,
+    "BatchNormalization": BATCH,
+    "RealNVP": COUPLING,
+    "distributions": DENSITIES,
+}
+"""Name to family."""

@@ -1,0 +1,211 @@
+"""Both sides: what makes objects of parts, and turns arrays into theirs and back."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import bnspec
+import bnspec.bijectors
+import bnspec.distributions
+from bnspec.arrays import common_namespace
+from bnspec.layers import BatchNormalization
+from bnspec_conformance.bounds import DEFINITION
+from bnspec_conformance.definition import receive, send
+
+from .part import DISTRIBUTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bnspec_conformance.bounds import Grade
+
+    from .draw import Draw
+    from .part import Part
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["Ours", "Side"]
+
+
+class Side:
+    """A library. A subclass says what its arrays are."""
+
+    bijectors: Any
+    distributions: Any
+
+    def context(self) -> Any:
+        """Return what everything runs in."""
+        return nullcontext()
+
+    def array(self, values: Array) -> Any:
+        """Return an array of the library; a new one each time."""
+        raise NotImplementedError
+
+    def numpy(self, array: Any) -> Array:
+        """Return an array of NumPy."""
+        raise NotImplementedError
+
+    def shape(self, shape: tuple[int, ...]) -> Any:
+        """Return a static shape."""
+        return shape
+
+    def grade(self, draw: Draw) -> Grade:
+        """Return the grade of the bounds that it is held to."""
+        raise NotImplementedError
+
+    def dense(self, x: Any, kernel: Any, bias: Any) -> Any:
+        """Return x @ kernel + bias."""
+        raise NotImplementedError
+
+    def activated(self, x: Any, activation: str) -> Any:
+        """Apply an activation."""
+        raise NotImplementedError
+
+    def template(self, conditioner: dict[str, Any], units: int) -> Any:
+        """Return the default network with given weights; a function of ours where the library has none."""
+        return self._function(conditioner, units)
+
+    def normalizer(self, case: Any) -> Any:
+        """Return a layer that is loaded, and makes bijectors."""
+        raise NotImplementedError
+
+    def make(self, part: Part) -> Any:
+        """Make an object."""
+        made = [self.make(each) for each in part.parts]
+        kind = getattr(self.distributions if part.kind in DISTRIBUTIONS else self.bijectors, part.kind)
+        if part.kind == "RealNVP":
+            return self._coupling(kind, part)
+        given = {k: self.array(v) if isinstance(v, np.ndarray) else v for k, v in part.arguments.items()}
+        return kind(made, **given) if part.kind in ("Blockwise", "Chain", "JointMap") else kind(*made, **given)
+
+    def _coupling(self, kind: Any, part: Part) -> Any:
+        conditioner, units = part.arguments["conditioner"], part.arguments["units"]
+        masks = {k: v for k, v in part.arguments.items() if k in ("num_masked", "fraction_masked") and v is not None}
+        if conditioner["form"] == "template":
+            return kind(**masks, shift_and_log_scale_fn=self.template(conditioner, units))
+        function = self._function(conditioner, units)
+        if conditioner["form"] == "function":
+            return kind(**masks, shift_and_log_scale_fn=function)
+
+        def bijector_fn(x0: Any, output_units: int) -> Any:
+            shift, log_scale = function(x0, output_units)
+            parts = [] if shift is None else [self.bijectors.Shift(shift)]
+            return self.bijectors.Chain(
+                [*parts, *([] if log_scale is None else [self.bijectors.Scale(log_scale=log_scale)])]
+            )
+
+        return kind(**masks, bijector_fn=bijector_fn)
+
+    def _function(self, conditioner: dict[str, Any], units: int) -> Callable[..., tuple[Any, Any]]:
+        """Return a dense network; for other numbers of units than its own, a shift by 0."""
+        layers = [(self.array(kernel), self.array(bias)) for kernel, bias in conditioner["layers"]]
+
+        def function(x0: Any, output_units: int) -> tuple[Any, Any]:
+            if (x0.shape[-1], output_units) != (conditioner["layers"][0][0].shape[0], units):
+                return self.array(np.zeros(output_units, conditioner["layers"][0][0].dtype)), None
+            found = x0
+            for number, (kernel, bias) in enumerate(layers):
+                if number:
+                    found = self.activated(found, conditioner["activation"])
+                found = self.dense(found, kernel, bias)
+            if conditioner["returns"] == "both":
+                return found[..., :units], found[..., units:]
+            return (found, None) if conditioner["returns"] == "shift" else (None, found)
+
+        return function
+
+
+class Ours(Side):
+    """bnspec on a backend.
+
+    Parameters
+    ----------
+    name : str
+        The backend.
+    dtype : str
+        Of the arrays: JAX has a variant for float64.
+    """
+
+    def __init__(self, name: str, dtype: str) -> None:
+        self.backend = bnspec.backend("jax:x64" if name == "jax" and dtype == "float64" else name)
+        self.bijectors, self.distributions = bnspec.bijectors, bnspec.distributions
+
+    def context(self) -> Any:
+        """Enter the backend's settings."""
+        return self.backend.context()
+
+    def array(self, values: Array) -> Any:
+        """Send."""
+        return send(self.backend, values)
+
+    def numpy(self, array: Any) -> Array:
+        """Receive."""
+        found: Array = receive(self.backend, array)
+        return found
+
+    def grade(self, draw: Draw) -> Grade:
+        """Return the definition's."""
+        return DEFINITION
+
+    def dense(self, x: Any, kernel: Any, bias: Any) -> Any:
+        """Take the namespace's product."""
+        return common_namespace(x=x).matmul(x, kernel) + bias
+
+    def activated(self, x: Any, activation: str) -> Any:
+        """Take the namespace's functions."""
+        xp = common_namespace(x=x)
+        return xp.tanh(x) if activation == "tanh" else xp.maximum(x, xp.zeros_like(x))
+
+    def template(self, conditioner: dict[str, Any], units: int) -> Any:
+        """Build the default network, and set its weights."""
+        layers = conditioner["layers"]
+        hidden = [kernel.shape[1] for kernel, _ in layers[:-1]]
+        network = self.bijectors.real_nvp_default_template(
+            hidden, shift_only=conditioner["returns"] == "shift", activation=conditioner["activation"]
+        )
+        network.build(layers[0][0].shape[0], units, like=self.array(layers[0][1]))
+        for layer, (kernel, bias) in zip(network.layers, layers, strict=True):
+            layer.kernel.assign(self.array(kernel))
+            layer.bias.assign(self.array(bias))
+        return network
+
+    def normalizer(self, case: Any) -> _Normalizer:
+        """Load a layer."""
+        return _Normalizer(case, self)
+
+
+class _Normalizer:
+    """A layer of ours, and the bijectors that hold it."""
+
+    def __init__(self, case: Any, side: Ours) -> None:
+        self.side, self.case = side, case
+        self.pair: Any = None
+        convention, options = case.convention, case.options
+        adjusted: dict[str, Any] = {"adjustment": lambda _: self.pair} if options["adjustment"] else {}
+        self.layer = BatchNormalization(
+            axis=options["axis"],
+            momentum=case.momentum(convention),
+            epsilon=case.epsilon,
+            center=case.center,
+            scale=case.scale,
+            trainable=options["trainable"],
+            convention=convention,
+            **adjusted,
+        )
+        self.layer.build((None, *case.shapes[-1][1:]), like=side.array(case.evaluation))
+        for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+            variable = getattr(self.layer, name)
+            if variable is not None:
+                variable.assign(side.array(getattr(case, name).reshape(variable.shape)))
+
+    def bijector(self, *, training: bool, pair: Any = None) -> Any:
+        """Return a bijector; its layer adjusts by a pair."""
+        self.pair = None if pair is None else tuple(self.side.array(part) for part in pair)
+        return self.side.bijectors.BatchNormalization(self.layer, training=training)
+
+    def averages(self) -> dict[str, Array]:
+        """Return the running averages."""
+        return {name: self.side.numpy(getattr(self.layer, name).value) for name in ("moving_mean", "moving_variance")}

@@ -1,0 +1,129 @@
+"""TFP, on TensorFlow and on NumPy."""
+
+from __future__ import annotations
+
+from importlib.metadata import distributions
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tensorflow_probability.substrates import numpy as tfp_numpy
+
+from bnspec_conformance.bounds import NAIVE
+from differential.originals._tf_keras import V2
+
+from .sides import Side
+
+if TYPE_CHECKING:
+    from bnspec_conformance.bounds import Grade
+
+    from .draw import Draw
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["THEIRS", "OnNumPy", "OnTensorFlow", "version"]
+
+
+def version() -> str:
+    """Return TFP's release, or refuse what is none."""
+    nightly = [each.version for each in distributions() if each.metadata["Name"].replace("_", "-") == "tfp-nightly"]
+    if nightly:
+        raise ImportError(f"tensorflow_probability must be a release. Got tfp-nightly {nightly[0]} over it: remove it.")
+    return f"tensorflow_probability {tfp.__version__}"
+
+
+class OnTensorFlow(Side):
+    """TFP on TensorFlow, eagerly."""
+
+    bijectors, distributions = tfp.bijectors, tfp.distributions
+
+    def array(self, values: Array) -> Any:
+        """Return a constant."""
+        return tf.constant(values)
+
+    def numpy(self, array: Any) -> Array:
+        """Return its value."""
+        return np.asarray(array)
+
+    def shape(self, shape: tuple[int, ...]) -> Any:
+        """Return a TensorShape."""
+        return tf.TensorShape(shape)
+
+    def grade(self, draw: Draw) -> Grade:
+        """Return a stranger's, or that of the layer."""
+        return NAIVE if draw.case is None else V2.grade(draw.case)
+
+    def normalizer(self, case: Any) -> _Normalizer:
+        """Load a layer."""
+        return _Normalizer(case)
+
+    def dense(self, x: Any, kernel: Any, bias: Any) -> Any:
+        """Contract one axis."""
+        return tf.tensordot(x, kernel, 1) + bias
+
+    def activated(self, x: Any, activation: str) -> Any:
+        """Take TensorFlow's functions."""
+        return tf.tanh(x) if activation == "tanh" else tf.nn.relu(x)
+
+    def template(self, conditioner: dict[str, Any], units: int) -> Any:
+        """Run the template once, which makes its variables, and set these."""
+        layers = conditioner["layers"]
+        found = tfp.bijectors.real_nvp_default_template(
+            [kernel.shape[1] for kernel, _ in layers[:-1]],
+            shift_only=conditioner["returns"] == "shift",
+            activation={"relu": tf.nn.relu, "tanh": tf.tanh}[conditioner["activation"]],
+        )
+        found(tf.zeros((1, layers[0][0].shape[0]), layers[0][0].dtype), units)
+        variables = sorted(found.variables, key=lambda variable: variable.name)  # dense, dense_1, ..
+        for place in (0, 1):
+            of_kind = [variable for variable in variables if len(variable.shape) == 2 - place]
+            for variable, pair in zip(of_kind, layers, strict=True):
+                variable.assign(pair[place])
+        return found
+
+
+class _Normalizer:
+    """A layer of tf_keras, and the bijectors that hold it."""
+
+    def __init__(self, case: Any) -> None:
+        self.held = V2(case)
+
+    def bijector(self, *, training: bool, pair: Any = None) -> Any:
+        """Return a bijector; its layer adjusts by a pair."""
+        self.held.pair = None if pair is None else tuple(tf.constant(part) for part in pair)
+        return tfp.bijectors.BatchNormalization(self.held.layer, training=training)
+
+    def averages(self) -> dict[str, Array]:
+        """Return the running averages."""
+        return self.held.read()
+
+
+class OnNumPy(Side):
+    """TFP on NumPy, which has no batch normalization and no template."""
+
+    bijectors, distributions = tfp_numpy.bijectors, tfp_numpy.distributions
+
+    def array(self, values: Array) -> Any:
+        """Return a copy."""
+        return np.array(values)
+
+    def numpy(self, array: Any) -> Array:
+        """Return the array."""
+        return np.asarray(array)
+
+    def grade(self, draw: Draw) -> Grade:
+        """Return a stranger's."""
+        return NAIVE
+
+    def dense(self, x: Any, kernel: Any, bias: Any) -> Any:
+        """Contract one axis."""
+        return np.matmul(x, kernel) + bias
+
+    def activated(self, x: Any, activation: str) -> Any:
+        """Take NumPy's functions."""
+        return np.tanh(x) if activation == "tanh" else np.maximum(x, np.zeros_like(x))
+
+
+THEIRS: dict[str, Any] = {"tensorflow": OnTensorFlow, "numpy": OnNumPy}
+"""Substrate to side."""

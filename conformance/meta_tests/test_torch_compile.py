@@ -1,0 +1,115 @@
+"""torch.compile as users call it: the whole graph, and sizes and numbers that become symbols when they change."""
+
+import numpy as np
+import pytest
+
+import bnspec
+from bnspec.bijectors import (
+    BatchNormalization,
+    Chain,
+    Permute,
+    RealNVP,
+    Scale,
+    Shift,
+    Sigmoid,
+    Softplus,
+    real_nvp_default_template,
+)
+from bnspec.distributions import MultivariateNormalDiag, Normal, TransformedDistribution
+
+torch = pytest.importorskip("torch")
+
+SIZES = (3, 4, 7, 1000)
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    """Forget what was compiled before, which counts against a limit and makes sizes dynamic."""
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+def compiled(function):
+    """Trace all of it, and leave the operations as they are: then the numbers are the same, too."""
+    return torch.compile(function, fullgraph=True, backend="eager")
+
+
+def data(count):
+    return torch.tensor(np.random.default_rng(count).uniform(0.1, 2.0, (count, 2)).astype(np.float32))
+
+
+def same(seen, expected):
+    if isinstance(expected, tuple):
+        assert len(seen) == len(expected)
+        for each in zip(seen, expected, strict=True):
+            same(*each)
+        return
+    assert seen.dtype == expected.dtype
+    assert seen.detach().numpy().tobytes() == expected.detach().numpy().tobytes()
+
+
+def normalization():
+    bijector = BatchNormalization()
+    bijector.inverse(data(5))
+    return bijector
+
+
+def flow():
+    """Return a flow whose weights are always the same."""
+    coupling = RealNVP(1, None, real_nvp_default_template([4]))
+    coupling.forward(data(5))
+    for variable in coupling.variables:
+        size = variable.value.numel()
+        variable.assign(torch.linspace(-1.0, 1.0, size).reshape(variable.shape))
+    return Chain([coupling, normalization(), Permute([1, 0]), coupling])
+
+
+def layer():
+    found = bnspec.layers.BatchNormalization()
+    found.build((None, 2), like=data(1))
+    return found
+
+
+def density():
+    return TransformedDistribution(MultivariateNormalDiag(torch.zeros(2)), flow())
+
+
+CALLS = {
+    "layer in training": (layer, lambda subject, x: subject(x, training=True)),
+    "layer with a mask": (layer, lambda subject, x: subject(x, training=True, mask=x[:, 0] > 0.3)),
+    "bijector": (normalization, lambda subject, x: subject.inverse_and_log_det(x, training=False)),
+    "bijector in training": (normalization, lambda subject, x: subject.inverse_and_log_det(x, training=True)),
+    "flow": (flow, lambda subject, x: subject.forward_and_log_det(x)),
+    "density in training": (density, lambda subject, x: subject.log_prob(x, training=True)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_size_of_the_batch_may_change(name):
+    make, call = CALLS[name]
+    eager, traced = make(), make()
+    function = compiled(lambda x: call(traced, x))
+    for size in SIZES:
+        same(function(data(size)), call(eager, data(size)))
+
+
+NUMBERS = {
+    "Scale": lambda number: Scale(number).forward_and_log_det,
+    "Scale of a list": lambda number: Scale([number, 1.5]).forward_and_log_det,
+    "Shift": lambda number: Shift(number).inverse_and_log_det,
+    "Sigmoid": lambda number: Sigmoid(number, 4.0).forward_and_log_det,
+    "Softplus": lambda number: Softplus(number).forward_and_log_det,
+    "Normal": lambda number: Normal(number, 1.0).log_prob,
+    "transformed": lambda number: TransformedDistribution(Normal(number, 1.0), Scale(number)).log_prob,
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_may_change(name):
+    call = compiled(lambda method, x: method(x))
+    build = compiled(lambda number, x: NUMBERS[name](number)(x))
+    for number in (1.0, 0.5, 0.75):
+        expected = NUMBERS[name](number)(data(3))
+        same(call(NUMBERS[name](number), data(3)), expected)
+        same(build(number, data(3)), expected)
