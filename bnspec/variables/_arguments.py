@@ -20,6 +20,7 @@ __all__ = [
     "as_parameter",
     "default_like",
     "first_array",
+    "frozen",
     "has_values",
     "known_values",
     "parameter_shape",
@@ -54,7 +55,7 @@ def as_parameter(name: str, given: Any) -> Any:
     if given is None or _is_plain(given):
         if isinstance(given, (list, tuple)):
             _as_numpy(name, given)
-        return _frozen(given)
+        return frozen(given)
     require_real_floating(**{name: _array(name, given)})
     return given
 
@@ -232,8 +233,9 @@ def _is_plain(given: Any) -> bool:
     )
 
 
-def _frozen(given: Any) -> Any:
-    return tuple(map(_frozen, given)) if isinstance(given, list) else given
+def frozen(given: Any) -> Any:
+    """Make a tuple of a list of numbers, which nobody can change; leave all else as it is."""
+    return tuple(map(frozen, given)) if isinstance(given, list) and _is_plain(given) else given
 
 
 def _is_array(given: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bnspec.arrays import accumulation_dtype, common_namespace, device_of, dtype_name, shape_of
 from bnspec.errors import message, nearest
-from bnspec.variables._arguments import as_input, first_array, has_values, require_common_dtype
+from bnspec.variables._arguments import as_input, first_array, frozen, has_values, require_common_dtype
 from bnspec.variables._module import Module
 from bnspec.variables._variable import Variable
 
@@ -44,7 +44,7 @@ class Named(Module):
             raise TypeError(message("validate_args must be a bool", validate_args=validate_args))
         require_name(name)
         self._described = parameters is not None
-        self._parameters = dict(parameters or {})
+        self._parameters = {key: frozen(value) for key, value in (parameters or {}).items()}
         self._validate_args = validate_args
         self._name = sub(r"[/\s]", "_", name)
         given = {key: value for key, value in self._parameters.items() if _is_array(value)}

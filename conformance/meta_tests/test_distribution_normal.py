@@ -284,5 +284,5 @@ def test_names_equality_and_copies():
     assert normal != Normal(X32 + 1.0, 2.0)
     assert normal != MultivariateNormalDiag(X32)
     other = normal.copy(loc=[3.0])
-    assert other.parameters == {"loc": [3.0], "scale": 2.0, "validate_args": False, "name": "a b"}
-    assert (normal.scale, other.loc) == (2.0, [3.0])
+    assert other.parameters == {"loc": (3.0,), "scale": 2.0, "validate_args": False, "name": "a b"}
+    assert (normal.scale, other.loc) == (2.0, (3.0,))

@@ -196,3 +196,4 @@ def test_a_list_that_changes_later_changes_no_parameter():
     scale = Scale(given)
     given.append(3.0)
     assert scale.forward([1.0, 1.0]).tolist() == [1.0, 2.0]
+    assert scale.parameters["scale"] == (1.0, 2.0)
