@@ -108,7 +108,7 @@ class DensityEntry:
 
     def way(self, grade: bounds.Grade) -> Way:
         """Return how it is computed in a grade."""
-        return Way(grade, Arithmetic(computed_in(self.dtype)))
+        return Way(grade, Arithmetic(computed_in(self.dtype), grade.softplus_of_exp))
 
     def mapped(self, direction: str, x: Any, way: Way) -> tuple[Followed, Followed]:
         """Follow the transformation."""

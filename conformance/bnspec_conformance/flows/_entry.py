@@ -138,7 +138,7 @@ class Entry:
 
     def way(self, grade: bounds.Grade) -> Way:
         """Return how it is computed in a grade."""
-        return Way(grade, Arithmetic(computed_in(self.dtype)), self.context)
+        return Way(grade, Arithmetic(computed_in(self.dtype), grade.softplus_of_exp), self.context)
 
     def follow(
         self, grade: bounds.Grade, direction: str, x: Any, event_ndims: int, way: Way | None = None
