@@ -11,7 +11,6 @@ from bnspec.bijectors._parts import require_bijectors
 from bnspec.distributions._base import Distribution
 from bnspec.distributions._conditions import names_of, split
 from bnspec.distributions._part import require_distribution
-from bnspec.distributions._slopes import linear_part, rises
 from bnspec.errors import message
 from bnspec.variables import common_like
 
@@ -212,7 +211,7 @@ class TransformedDistribution(Distribution):
     def _stddev(self, like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
         self._require(self._bijector.is_affine, "stddev")
-        stretched = linear_part(self._bijector, self._distribution._stddev(like, of_base), of_bijector)
+        stretched = self._bijector._linear_part("forward", self._distribution._stddev(like, of_base), of_bijector)
         return common_namespace(like=like).abs(stretched)
 
     def _covariance(self, like: Any, condition: dict[str, Any]) -> Any:
@@ -227,7 +226,7 @@ class TransformedDistribution(Distribution):
         for _ in range(2):  # the linear part of every row, and then of every column
             rank = len(shape_of(covariance))
             rows = xp.permute_dims(covariance, (rank - 2, *range(rank - 2), rank - 1))
-            mapped = linear_part(self._bijector, rows, of_bijector)
+            mapped = self._bijector._linear_part("forward", rows, of_bijector)
             rank = len(shape_of(mapped))
             covariance = xp.permute_dims(mapped, (*range(1, rank), 0))
         return covariance
@@ -283,7 +282,7 @@ class TransformedDistribution(Distribution):
 
     def _rises(self, which: str, like: Any, of_bijector: dict[str, Any]) -> Any:
         """Tell where the map rises; refuse one that may do both."""
-        found = rises(self._bijector, like, of_bijector) if self.event_shape == () else None
+        found = self._bijector._is_increasing(like, of_bijector) if self.event_shape == () else None
         self._require(found is not None, which)
         return found
 
