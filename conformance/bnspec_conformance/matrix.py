@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from bnspec.conventions import Convention
 
+    from .flows import FlowLaw
+
 __all__ = ["flow_kills", "kills", "main"]
 
 _PATIENCE = 600.0  # seconds; one adapter takes a few
@@ -53,13 +55,15 @@ def kills(adapter: type, convention: Convention | None = None) -> Counter[str]:
     return Counter(law for law, case in selected(()) if attempt(request, law, case).outcome == "failed")
 
 
-def flow_kills(adapter: type) -> Counter[str]:
+def flow_kills(adapter: type, laws: Sequence[FlowLaw] = FLOW_LAWS) -> Counter[str]:
     """Count the entries of the catalogue on which an adapter breaks each law of flows, in this process.
 
     Parameters
     ----------
     adapter : type
         What builds bijectors and densities.
+    laws : sequence of FlowLaw
+        Which are tried.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def flow_kills(adapter: type) -> Counter[str]:
     found: Counter[str] = Counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an implementation of somebody else is judged by its numbers
-        for law in FLOW_LAWS:
+        for law in laws:
             for case in law.cases:
                 try:
                     law.check(adapter, case, NAIVE, Checks())  # type: ignore[arg-type]

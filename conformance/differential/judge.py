@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Layer", "Verdict", "forget", "judge"]
+__all__ = ["Layer", "Verdict", "judge"]
 
 
 class Layer(Protocol):
@@ -130,9 +130,3 @@ def judge(draw: Draw, make: Any, grade: Grade, *, chained: bool) -> Verdict:
     except Exception as error:  # noqa: BLE001 - whatever a library raises is a result
         return Verdict(ratios, errors, silent, f"{type(error).__name__}: {error}"[:300])
     return Verdict(ratios, errors, silent, "")
-
-
-def forget() -> None:
-    """Drop the expectations, which no later draw has in common."""
-    expectation.trajectory.cache_clear()
-    expectation.gradients.cache_clear()

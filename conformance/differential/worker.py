@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import bnspec
 from bnspec_conformance.bounds import DEFINITION
+from bnspec_conformance.expectation import forget
 
 from .arguments import given
 from .draw import CHOICES, draw
 from .job import job, parser
-from .judge import Verdict, forget, judge
+from .judge import Verdict, judge
 from .known import known
 from .originals import load
 from .ours import Ours

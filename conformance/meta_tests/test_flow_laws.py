@@ -1,4 +1,7 @@
-"""The catalogue of flows is whole and off every fixed point; its laws kill mutants and accuse no correct variant."""
+"""The catalogue of flows is whole and off every fixed point; its laws kill mutants and accuse no correct variant.
+
+That every mutant is rejected is the session's: ``nox -s mutants``.
+"""
 
 import inspect
 
@@ -20,11 +23,6 @@ from bnspec_conformance.variants import FLOW_VARIANTS
 
 NUMPY = backend_subject("numpy")
 TRIALS = flow_trials(NUMPY)
-
-
-@pytest.fixture(scope="module")
-def killed():
-    return {mutant.name: matrix.flow_kills(mutant.adapter) for mutant in FLOW_MUTANTS}
 
 
 def parts_of(part):
@@ -128,15 +126,14 @@ def test_the_definition_breaks_no_law(trial):
 
 
 @pytest.mark.parametrize("mutant", FLOW_MUTANTS, ids=lambda mutant: mutant.name)
-def test_each_mutant_is_rejected(mutant, killed):
-    assert killed[mutant.name]
+def test_each_mutant_is_described(mutant):
     assert mutant.defect.endswith(".")
     assert mutant.references
 
 
 @pytest.mark.parametrize("law", FLOW_LAWS, ids=lambda law: f"{law.group}.{law.name}")
-def test_each_law_rejects_a_mutant(law, killed):
-    assert any(row[f"{law.group}.{law.name}"] for row in killed.values())
+def test_each_law_rejects_a_mutant(law):
+    assert any(matrix.flow_kills(mutant.adapter, (law,)) for mutant in FLOW_MUTANTS)
 
 
 @pytest.mark.parametrize("variant", FLOW_VARIANTS, ids=lambda variant: variant.__name__)

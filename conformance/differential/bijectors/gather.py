@@ -8,7 +8,8 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from differential.judge import Verdict, forget
+from bnspec_conformance.expectation import forget
+from differential.judge import Verdict
 from differential.known import explanation, known
 
 from .draw import draw
