@@ -40,7 +40,7 @@ class Inline(Bijector):
     Raises
     ------
     TypeError
-        If one of them cannot be called, or neither direction is given.
+        If one of them cannot be called, or neither direction is given. At a call, if one returns no array.
 
     Notes
     -----
@@ -146,7 +146,10 @@ class Inline(Bijector):
         function: Any = self._functions[key]
         names = _condition_names(function)
         own = {name: value for name, value in condition.items() if names is None or name in names}
-        return resolved(key, function(x, **own), x)
+        found = function(x, **own)
+        if found is None:
+            raise TypeError(message(f"{key} must return an array", "Its last line may lack a return.", returned=found))
+        return resolved(key, found, x)
 
 
 def _condition_names(function: Callable[..., Any]) -> frozenset[str] | None:
