@@ -104,6 +104,47 @@ def test_a_base_that_normalizes_by_a_batch_is_asked_once_for_all_preimages():
     assert layer.num_batches.value == 1
 
 
+def test_a_base_that_counts_axes_from_the_front_sees_its_own_under_all_preimages(backend):
+    y = array(backend, [[0.5, 1.0, 2.0], [1.5, 0.25, 1.0], [3.0, 2.0, 0.75], [1.0, 4.0, 2.0]])
+    found = []
+    for axis in (1, -1):
+        layer = BatchNormalization(axis=axis, momentum=0.5)
+        flow = TransformedDistribution(
+            MultivariateNormalDiag([0.0] * 3), Chain([Scale([2.0, 4.0, 0.5]), BatchNorm(layer)])
+        )
+        folded = TransformedDistribution(flow, AbsoluteValue())
+        found.append(
+            [
+                folded.log_prob(y),
+                folded.log_prob(y, training=False),
+                folded.sample(5, seed=1),
+                layer.moving_variance.value,
+            ]
+        )
+        assert tuple(layer.input_shape) == (8, 3)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(backend.to_numpy(one), backend.to_numpy(other))
+
+
+def test_another_rank_than_the_layer_was_built_with_is_refused_where_it_counts(backend):
+    y = array(backend, np.ones((3, 3)))
+    for axis in (1, -1):
+        layer = BatchNormalization(axis=axis)
+        layer.build((3, 3), like=y)
+        # The base has the batch of the input: what holds both preimages has one more axis.
+        base = TransformedDistribution(MultivariateNormalDiag(array(backend, np.zeros((3, 3)))), BatchNorm(layer))
+        folded = TransformedDistribution(base, AbsoluteValue())
+        if axis < 0:
+            assert tuple(folded.log_prob(y).shape) == (3,)
+            continue
+        with pytest.raises(
+            ValueError,
+            match=r"must have the rank that the layer was built with, since its axis is not negative\. Got axis=1, "
+            r"shape=\(2, 3, 3\), built=\(3, 3\)\. Count the axis of the layer from the end",
+        ):
+            folded.log_prob(y)
+
+
 def test_preimages_are_broadcast_to_the_batch_of_the_base(backend):
     base = MultivariateNormalDiag(array(backend, [[1.0, 2.0]] * 3))
     folded = AbsoluteValue()(base)
@@ -323,6 +364,7 @@ def test_sizes_that_are_not_known_before_the_call():
         Exp()(base),
         Sample(Exp()(Normal(array(backend, 0.0), 1.0)), 2),
         Exp()(MultivariateNormalDiag([0.0] * 2)),
+        AbsoluteValue()(base),
     ):
         eager = flow.log_prob(array(backend, x))
         for spec in ([None, 2], [None, None]):
