@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from math import pi, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,13 +62,11 @@ class Torch(Backend):
             warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
             import torch._inductor.compile_fx  # noqa: PLC0415
 
-        def entry(*args: Any) -> Any:
-            return function(*args)
+        return _compiled(function, "inductor")
 
-        # torch counts recompilations by code object, and gives up at eight: every call here has its own.
-        entry.__code__ = entry.__code__.replace()
-        compiled: Callable[..., Any] = torch.compile(entry, fullgraph=True, dynamic=False)
-        return compiled
+    def modes(self) -> Mapping[str, Callable[[Callable[..., Any]], Callable[..., Any]]]:
+        # All of torch.compile but its last step, which writes C++ for seconds; `compile` has that, too.
+        return {"aot_eager": partial(_compiled, backend="aot_eager")}
 
     def is_concrete(self, array: Any) -> bool:
         # An array of torch.func is dead once that has returned. torch.compile cannot trace the question.
@@ -104,6 +103,16 @@ class Torch(Backend):
 
     def _triangular_solve(self, a: Any, b: Any, *, lower: bool) -> Any:
         return torch.linalg.solve_triangular(a, b, upper=not lower)
+
+
+def _compiled(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
+    def entry(*args: Any) -> Any:
+        return function(*args)
+
+    # torch counts recompilations by code object, and gives up at eight: every call here has its own.
+    entry.__code__ = entry.__code__.replace()
+    compiled: Callable[..., Any] = torch.compile(entry, fullgraph=True, dynamic=False, backend=backend)
+    return compiled
 
 
 def _has_own_kernels(x: Any) -> bool:
