@@ -104,8 +104,8 @@ def _saved(body: Callable[..., Any], signature: Any) -> Callable[..., Any]:
     module.body = _traced(body, signature)
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder)
-        loaded = tf.saved_model.load(folder)
-    return lambda *tensors: loaded.body(*tensors)
+        graph: Callable[..., Any] = tf.saved_model.load(folder).body
+    return graph
 
 
 def _mapped(body: Callable[..., Any], signature: Any) -> Callable[..., Any]:

@@ -60,7 +60,6 @@ class Torch(Backend):
         with warnings.catch_warnings():
             # torch imports its own deprecated torch.jit when the inductor is first loaded.
             warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-            import torch._inductor.compile_fx  # noqa: PLC0415
 
         return _compiled(function, "inductor")
 

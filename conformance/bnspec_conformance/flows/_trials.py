@@ -17,6 +17,7 @@ FLOW_LAWS: tuple[FlowLaw, ...] = tuple(
 )
 """Every law of bijectors, flows and densities, in the order of the report."""
 
+
 def flow_trials(subject: Subject) -> list[FlowTrial]:
     """List what a subject is tried on.
 
