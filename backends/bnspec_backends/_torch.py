@@ -11,6 +11,7 @@ import array_api_compat.torch
 import numpy as np
 import torch
 
+from bnspec.registry import backend_of
 from bnspec_backends._base import Backend, bfloat16
 from bnspec_backends._beyond import refined_erfinv
 
@@ -127,3 +128,7 @@ def _rough_erfinv(x: Any) -> Any:
 
 
 BACKEND = Torch()
+
+# torch.compile cannot trace the search for a backend: it is over before.
+for _array in (torch.empty(0), torch.nn.Parameter(torch.empty(0))):
+    backend_of(_array)
