@@ -115,7 +115,7 @@ def differential(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False)
 def modes(session: nox.Session) -> None:
-    """Try every law on every case in every mode of TensorFlow; the table is in docs/backends.md."""
+    """Try every law on every case in every mode of a backend (``-- --backend jax``); see docs/backends.md."""
     session.run(shared(session), "-m", "bnspec_conformance.modes", *session.posargs, env=QUIET, external=True)
 
 

@@ -72,6 +72,9 @@ class Jax(Backend):
         compiled: Callable[..., Any] = jax.jit(function)
         return compiled
 
+    def modes(self) -> Mapping[str, Callable[[Callable[..., Any]], Callable[..., Any]]]:
+        return {"jit": self.compile}
+
     def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
         differentiated: Callable[..., tuple[Any, Any]] = jax.value_and_grad(function)
         return differentiated

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from bnspec.bijectors._base import Bijector
+from bnspec.bijectors._signatures import names_after
 from bnspec.errors import message
 from bnspec.variables import resolved
 
@@ -155,9 +155,6 @@ class Inline(Bijector):
 def _condition_names(function: Callable[..., Any]) -> frozenset[str] | None:
     """List what a function takes by name besides the array; None where it takes any name."""
     try:
-        more = list(signature(function).parameters.values())[1:]
+        return names_after(1, function)
     except ValueError:  # it is built in, and does not say
         return frozenset()
-    if any(one.kind is Parameter.VAR_KEYWORD for one in more):
-        return None
-    return frozenset(one.name for one in more if one.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from inspect import Parameter, signature
 from numbers import Real
 from operator import index
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bnspec.arrays import ACCUMULATES_IN, common_namespace, device_of, dtype_name, shape_of, sizes_of
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._reduction import summed
+from bnspec.bijectors._signatures import names_after
 from bnspec.errors import message
 from bnspec.variables import as_parameter, first_array, resolved
 
@@ -109,15 +109,9 @@ class RealNVP(Bijector):
     def _own_condition_names(self) -> frozenset[str] | None:
         """Find what the function takes besides its first two arguments."""
         try:
-            parameters = list(signature(self._fn).parameters.values())
+            return names_after(2, self._fn)
         except ValueError:  # functions that are not written in Python may have none
             return None
-        if any(one.kind is Parameter.VAR_KEYWORD for one in parameters):
-            return None
-        named = [one.name for one in parameters if one.kind is Parameter.KEYWORD_ONLY]
-        placed = [one for one in parameters if one.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
-        more = [one.name for one in placed[2:] if one.kind is Parameter.POSITIONAL_OR_KEYWORD]
-        return frozenset((*named, *more))
 
     def _forward_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         if isinstance(shape[-1], int):
