@@ -12,6 +12,7 @@ from bnspec.bijectors._joint_map import JointMap
 from bnspec.bijectors._masks import channel_permutation, checkerboard_permutation
 from bnspec.bijectors._networks import DenseNetwork, real_nvp_default_template
 from bnspec.bijectors._permute import Permute
+from bnspec.bijectors._rational_quadratic_spline import RationalQuadraticSpline
 from bnspec.bijectors._real_nvp import RealNVP
 from bnspec.bijectors._reshape import Reshape
 from bnspec.bijectors._squashing import Sigmoid, Softplus
@@ -31,6 +32,7 @@ __all__ = [
     "JointMap",
     "Log",
     "Permute",
+    "RationalQuadraticSpline",
     "RealNVP",
     "Reciprocal",
     "Reshape",

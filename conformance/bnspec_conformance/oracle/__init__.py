@@ -30,6 +30,7 @@ from ._derivatives import Gradients, gradients
 from ._exact import GUARD_BITS, Exact
 from ._normals import polar_normals
 from ._second import hessian_vector_product
+from ._splines import RationalQuadraticSpline
 from ._trajectory import Entry, Group, State, Step, trajectory
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Moments",
     "MultivariateNormalDiag",
     "Normal",
+    "RationalQuadraticSpline",
     "Reciprocal",
     "Scale",
     "ScaleMatvecDiag",
