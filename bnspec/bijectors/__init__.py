@@ -16,6 +16,7 @@ from bnspec.bijectors._rational_quadratic_spline import RationalQuadraticSpline
 from bnspec.bijectors._real_nvp import RealNVP
 from bnspec.bijectors._reshape import Reshape
 from bnspec.bijectors._squashing import Sigmoid, Softplus
+from bnspec.bijectors._squeeze import squeeze
 
 __all__ = [
     "AbsoluteValue",
@@ -45,4 +46,5 @@ __all__ = [
     "channel_permutation",
     "checkerboard_permutation",
     "real_nvp_default_template",
+    "squeeze",
 ]

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ._flows import Method
+    from ._formats import Grade
 
     Array = NDArray[np.float64]
 
-__all__ = ["spline"]
+__all__ = ["spline", "spline_parameters"]
 
 _QUOTIENT = 16.0
 """Roundings of a rise or of a share, once what they are computed of is given: none cancels."""
@@ -230,3 +231,50 @@ def _worst(inside: Uncertain, outside: Uncertain, x: Uncertain, bins: _Bins) -> 
     number = np.where((x.value > bottom.value) & (x.value < top.value), number, shape[-1])
     value = np.take_along_axis(values, np.broadcast_to(number, (*shape[:-1], 1)), axis=-1)
     return Uncertain(value[..., 0], np.where(possible, np.abs(values - value) + errors, 0.0).max(axis=-1))
+
+
+def spline_parameters(
+    outputs: Uncertain,
+    bins: int,
+    interval: float,
+    least_size: float,
+    least_slope: float,
+    grade: Grade,
+    arithmetic: Arithmetic,
+) -> tuple[Uncertain, Uncertain, Uncertain]:
+    """Bound widths, heights and slopes that a network gives.
+
+    Parameters
+    ----------
+    outputs : Uncertain, shape (*S, U (3 K - 1))
+        K numbers for the widths, K for the heights, and K - 1 for the slopes of each unit.
+    bins : int
+        K.
+    interval, least_size, least_slope : float
+        Of the format, as of the oracle's function of that name.
+    grade : Grade
+        How sums are computed.
+    arithmetic : Arithmetic
+        Of the format.
+
+    Returns
+    -------
+    widths, heights, slopes : Uncertain
+
+    Notes
+    -----
+    A softmax is exp(x - m) over its sum, with any m: an error of m is none of the quotient. What is added is rounded.
+    """
+    r = arithmetic
+    rows = _moved(outputs, lambda a: a.reshape(*a.shape[:-1], -1, 3 * bins - 1))
+
+    def sizes(start: int) -> Uncertain:
+        own = _moved(rows, lambda a: a[..., start : start + bins])
+        most = own.value.max(axis=-1, keepdims=True)
+        grown = r.exp(r.subtract(own, Uncertain(most, np.zeros_like(most))))
+        whole = r.total(grown, grown.value, grade, 1)
+        shares = r.divide(grown, _moved(whole, lambda a: a[..., None]))
+        return r.add(r.multiply(shares, r.constant(interval - bins * least_size)), r.constant(least_size))
+
+    slopes = r.add(r.softplus(_moved(rows, lambda a: a[..., 2 * bins :])), r.constant(least_slope))
+    return sizes(0), sizes(bins), slopes
