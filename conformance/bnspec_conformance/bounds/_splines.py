@@ -132,8 +132,9 @@ def _log_slope(bins: _Bins, t: Array, apart: Array, r: Arithmetic) -> tuple[Arra
     over = bins.last * t * t + 2.0 * t * rest + bins.first * rest * rest
     under = t * t + rest * rest + (bins.first + bins.last) * t * rest
     over_1, over_2 = 2.0 * (bins.last * t + rest - t - bins.first * rest), 2.0 * (bins.last + bins.first - 2.0)
-    under_1, under_2 = (2.0 * t - 2.0 * rest) + (bins.first + bins.last) * (rest - t), 4.0 - 2.0 * (
-        bins.first + bins.last
+    under_1, under_2 = (
+        (2.0 * t - 2.0 * rest) + (bins.first + bins.last) * (rest - t),
+        4.0 - 2.0 * (bins.first + bins.last),
     )
 
     def second(value: Array, slope: Array, bend: Array) -> Array:
@@ -220,7 +221,9 @@ def spline(
 def _worst(inside: Uncertain, outside: Uncertain, x: Uncertain, bins: _Bins) -> Uncertain:
     """Take the worst of what may be computed; what is right is the formula of the exact knots, as float64 sees them."""
     left, right, shape = bins.left, bins.right, inside.value.shape
-    bottom, top = (_moved(knot, lambda a, end=end: a[..., end : end + 1 or None]) for knot, end in ((left, 0), (right, -1)))
+    bottom, top = (
+        _moved(knot, lambda a, end=end: a[..., end : end + 1 or None]) for knot, end in ((left, 0), (right, -1))
+    )
     below, above = x.value - x.error, x.value + x.error
     may = (above >= left.value - left.error) & (below <= right.value + right.error)
     leaves = (below <= bottom.value + bottom.error) | (above >= top.value - top.error)

@@ -234,6 +234,7 @@ def automatic_differentiation(adapter: FlowAdapter, entry: Entry, grade: Grade, 
     flow: Any = adapter.bijector(entry)
     rank = _ndims(entry)
     jacobian = flow.jacobian(entry.x, rank).astype(np.float64)
+    checks.true("the derivatives must be finite", bool(np.isfinite(jacobian).all()))
     errors = bounds.differentiated(jacobian, FORMATS[entry.dtype])
     _require_determinant(entry, flow, jacobian, errors, 0.0, grade, checks)
 

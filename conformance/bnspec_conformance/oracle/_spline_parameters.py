@@ -56,6 +56,4 @@ def spline_parameters(
     def slopes() -> ObjectArray:
         return elementwise(lambda x: mpmath.log1p(mpmath.exp(x)) + mpmath.mpf(least_slope), rows[..., 2 * bins :])
 
-    return SplineParameters(
-        settled_array(lambda: sizes(0)), settled_array(lambda: sizes(bins)), settled_array(slopes)
-    )
+    return SplineParameters(settled_array(lambda: sizes(0)), settled_array(lambda: sizes(bins)), settled_array(slopes))

@@ -141,7 +141,9 @@ class RationalQuadraticSpline:
         for number, (width, height, slopes) in enumerate(zip(*rows, strict=True)):
             curve = _Curve(tuple(width), tuple(height), (one, *slopes, one), start)
             if any(value <= 0 for value in (*curve.widths, *curve.heights, *curve.slopes)):
-                raise ValueError(f"widths, heights and slopes must be positive. Got one that is not, in spline {number}.")
+                raise ValueError(
+                    f"widths, heights and slopes must be positive. Got one that is not, in spline {number}."
+                )
             found.reshape(-1)[number] = curve
         return found
 
