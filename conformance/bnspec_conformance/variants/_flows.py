@@ -95,6 +95,35 @@ class OtherLogDets(SoundFlow):
         return 2 * (self.dtype.type(np.log(2.0)) - size - np.log1p(np.exp(-2 * size)))
 
 
+class StableSplines(SoundFlow):
+    """Compute splines by sums of positive terms, and of sizes as they are given."""
+
+    def under(self, t: Array, at: Any) -> Array:
+        s = at.height / at.width
+        return s * (t * t + (1 - t) ** 2) + (at.before + at.after) * t * (1 - t)
+
+    def share_of(self, risen: Array, at: Any) -> Array:
+        s, u = at.height / at.width, risen / at.height
+        p = ((1 - u) * at.before - u * at.after) / s
+        root = np.sqrt(p * p + 4 * u * (1 - u))
+        first = p.real >= 0
+        with np.errstate(all="ignore"):
+            return np.where(first, 2 * u / (p + 2 * u + root), 1 - 2 * (1 - u) / (2 * (1 - u) - p + root))
+
+
+class SearchedSplines(SoundFlow):
+    """Find the bin by bisection, and add up the sizes from the last to the first."""
+
+    def searched(self, at: Array, along: Array) -> Array:
+        rows = np.broadcast_to(along[..., 1:-1], (*at.shape, along.shape[-1] - 2)).reshape(at.size, -1)
+        found = [np.searchsorted(row, each, side="right") for row, each in zip(rows, at.ravel(), strict=True)]
+        return np.asarray(found).reshape(at.shape)
+
+    def knots(self, sizes: Array, start: Array) -> Array:
+        ends = [sizes[..., place::-1].sum(axis=-1) for place in range(sizes.shape[-1])]
+        return start + np.stack([np.zeros_like(ends[0]), *ends], axis=-1)
+
+
 FLOW_VARIANTS: tuple[type[SoundFlow], ...] = (
     SoundFlow,
     WideInside,
@@ -103,5 +132,7 @@ FLOW_VARIANTS: tuple[type[SoundFlow], ...] = (
     CountTimesSum,
     SumsBackward,
     OtherLogDets,
+    StableSplines,
+    SearchedSplines,
 )
 """All of them, and what they are variants of."""
