@@ -5,6 +5,7 @@ from .composition import COMPOSITION
 from .coupling import COUPLING
 from .densities import DENSITIES
 from .elementwise import ELEMENTWISE
+from .transformed import TRANSFORMED
 
 __all__ = ["FAMILIES"]
 
@@ -14,5 +15,6 @@ FAMILIES = {
     "BatchNormalization": BATCH,
     "RealNVP": COUPLING,
     "distributions": DENSITIES,
+    "TransformedDistribution": TRANSFORMED,
 }
 """Name to family."""
