@@ -1,6 +1,7 @@
 """The families: what is drawn, what is made of it, and what is asked."""
 
 from .batch import BATCH
+from .chained import CHAINED
 from .composition import COMPOSITION
 from .coupling import COUPLING
 from .densities import DENSITIES
@@ -13,6 +14,7 @@ FAMILIES = {
     "elementwise": ELEMENTWISE,
     "composition": COMPOSITION,
     "BatchNormalization": BATCH,
+    "BatchNormalization in a chain": CHAINED,
     "RealNVP": COUPLING,
     "distributions": DENSITIES,
     "TransformedDistribution": TRANSFORMED,
