@@ -12,9 +12,11 @@ from bnspec.bijectors._joint_map import JointMap
 from bnspec.bijectors._masks import channel_permutation, checkerboard_permutation
 from bnspec.bijectors._networks import DenseNetwork, real_nvp_default_template
 from bnspec.bijectors._permute import Permute
+from bnspec.bijectors._rational_quadratic_spline import RationalQuadraticSpline
 from bnspec.bijectors._real_nvp import RealNVP
 from bnspec.bijectors._reshape import Reshape
 from bnspec.bijectors._squashing import Sigmoid, Softplus
+from bnspec.bijectors._squeeze import squeeze
 
 __all__ = [
     "AbsoluteValue",
@@ -31,6 +33,7 @@ __all__ = [
     "JointMap",
     "Log",
     "Permute",
+    "RationalQuadraticSpline",
     "RealNVP",
     "Reciprocal",
     "Reshape",
@@ -43,4 +46,5 @@ __all__ = [
     "channel_permutation",
     "checkerboard_permutation",
     "real_nvp_default_template",
+    "squeeze",
 ]

@@ -22,6 +22,9 @@ from ._parts import (
     Part,
     Permuted,
     Reshaped,
+    SplineCoupled,
+    Splined,
+    Squeezed,
 )
 
 if TYPE_CHECKING:
@@ -65,6 +68,14 @@ def built(part: Part, make: Make, layers: list[BatchNormalization] | None = None
         return bijectors.Permute(part.permutation, axis=part.axis)
     if isinstance(part, Reshaped):
         return bijectors.Reshape(part.event_shape_out, part.event_shape_in)
+    if isinstance(part, Squeezed):
+        return bijectors.squeeze(part.height, part.width, part.channels, part.factor)
+    if isinstance(part, Splined):
+        knots = part.bin_widths, part.bin_heights, part.knot_slopes, part.range_min
+        return bijectors.RationalQuadraticSpline(*map(make, knots))
+    if isinstance(part, SplineCoupled):
+        layers = [(make(kernel), make(bias)) for kernel, bias in part.layers]
+        return bijectors.RealNVP(part.num_masked, bijector_fn=partial(_splined, layers, part))
     if isinstance(part, Blocks):
         return bijectors.Blockwise([built(each, make, layers) for each in part.parts], part.sizes)
     if isinstance(part, Joint):
@@ -119,6 +130,26 @@ def _affine(function: Callable[..., Any], x0: Any, units: int) -> Any:
     """Return the map that a shift and the logarithm of a scale mean."""
     shift, log_scale = function(x0, units)
     return bijectors.Chain([bijectors.Shift(shift), bijectors.Scale(log_scale=log_scale)])
+
+
+def _splined(layers: list[tuple[Any, Any]], part: SplineCoupled, x0: Any, units: int) -> Any:
+    """Return the splines whose knots a network gives."""
+    xp, bins = common_namespace(x=x0), part.bins
+    for number, (kernel, bias) in enumerate(layers):
+        x0 = xp.matmul(xp.tanh(x0) if number else x0, kernel) + bias
+    rows = xp.reshape(x0, (-1, units, 3 * bins - 1))  # of a batch of one axis
+
+    def sizes(outputs: Any) -> Any:
+        grown = xp.exp(outputs - xp.max(outputs, axis=-1, keepdims=True))
+        shares = grown / xp.sum(grown, axis=-1, keepdims=True)
+        return shares * (part.interval - bins * part.least_size) + part.least_size
+
+    return bijectors.RationalQuadraticSpline(
+        sizes(rows[..., :bins]),
+        sizes(rows[..., bins : 2 * bins]),
+        xp.logaddexp(rows[..., 2 * bins :], xp.zeros_like(rows[..., 2 * bins :])) + part.least_slope,
+        part.range_min,
+    )
 
 
 def conditioning(conditioner: Conditioner, make: Make) -> Callable[..., Any]:

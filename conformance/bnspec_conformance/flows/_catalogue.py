@@ -1,4 +1,4 @@
-"""The catalogue: every bijector, from readable id to what it is and where it is tried."""
+"""Maps of numbers, what is made of others, batch normalization and coupling: what each is and where it is tried."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from ._parts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Maker = Callable[[Draw], dict[str, Any]]
 
-__all__ = ["CATALOGUE", "PREIMAGES", "conditioner", "flow", "normalization"]
+__all__ = ["MAPS", "PREIMAGES", "conditioner", "flow", "made", "normalization"]
 
 
 def each(name: str, x: Any, **more: Any) -> Maker:
@@ -349,18 +349,31 @@ ALSO = {
 """In which other dtypes."""
 
 
-def _made() -> dict[str, Entry]:
+def made(rows: Mapping[str, Maker], also: Mapping[str, tuple[str, ...]]) -> dict[str, Entry]:
+    """Make entries.
+
+    Parameters
+    ----------
+    rows : mapping
+        From id to what makes the fields of an entry, for float32.
+    also : mapping
+        From another dtype to the ids of what is tried in it too.
+
+    Returns
+    -------
+    dict
+        From id, with the dtype if it is another than float32, to entry.
+    """
     found = {}
-    dtypes = [("float32", tuple(ROWS)), *ALSO.items()]
-    for dtype, names in dtypes:
+    for dtype, names in (("float32", tuple(rows)), *also.items()):
         for name in names:
             key = name if dtype == "float32" else f"{name}, {dtype}"
-            found[key] = Entry(key, dtype=dtype, **ROWS[name](Draw(name, dtype)))
+            found[key] = Entry(key, dtype=dtype, **rows[name](Draw(name, dtype)))
     return found
 
 
-CATALOGUE: dict[str, Entry] = _made()
-"""Every entry by its id."""
+MAPS: dict[str, Entry] = made(ROWS, ALSO)
+"""From id to entry."""
 
 PREIMAGES: dict[str, Entry] = {
     "absolute value": Entry(

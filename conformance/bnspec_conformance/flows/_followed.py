@@ -13,6 +13,7 @@ from bnspec_conformance.bounds import Arithmetic, Uncertain
 from bnspec_conformance.cases import from_rows, to_rows
 from bnspec_conformance.oracle import Exact
 
+from ._curved import curved
 from ._parts import (
     Blocks,
     Chained,
@@ -26,6 +27,9 @@ from ._parts import (
     Part,
     Permuted,
     Reshaped,
+    SplineCoupled,
+    Splined,
+    Squeezed,
     ranks,
 )
 
@@ -167,6 +171,11 @@ def followed(part: Part, direction: str, x: Any, event_ndims: int, way: Way) -> 
         old, new = part.event_shape_in, part.event_shape_out
         old, new = (old, new) if direction == "forward" else (new, old)
         return _moved(x, lambda n: n.reshape(*n.shape[: n.ndim - len(old)], *new)), _none(batch)
+    if isinstance(part, Squeezed):
+        return _moved(x, lambda n: oracle.squeezed(n, part.factor, direction)), _none(batch)
+    if isinstance(part, Splined | SplineCoupled):
+        value, log_det = (Followed(*pair) for pair in curved(part, direction, x, way))
+        return value, total(log_det, event_ndims, way)
     if isinstance(part, Blocks):
         return _blocks(part, direction, x, event_ndims, way)
     if isinstance(part, Normalized):

@@ -27,6 +27,9 @@ __all__ = [
     "Part",
     "Permuted",
     "Reshaped",
+    "SplineCoupled",
+    "Splined",
+    "Squeezed",
     "normalizations",
     "ranks",
 ]
@@ -75,6 +78,26 @@ class Reshaped:
 
     event_shape_out: tuple[int, ...]
     event_shape_in: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Squeezed:
+    """The pixels of each square of an image as channels."""
+
+    height: int
+    width: int
+    channels: int
+    factor: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Splined:
+    """A rational quadratic spline of each element; the parameters are those of bnspec's."""
+
+    bin_widths: Array
+    bin_heights: Array
+    knot_slopes: Array
+    range_min: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +210,49 @@ class Coupled:
     through_bijector: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class SplineCoupled:
+    """Real NVP through splines: a dense network of the units that stay gives the knots of each of the others.
+
+    Attributes
+    ----------
+    size : int
+        D, the size of an event.
+    layers : tuple of (array, shape (I, O); array, shape (O,))
+        Kernels and biases of the network, with tanh between. For each unit, the last gives K numbers for the widths,
+        K for the heights, and K - 1 for the slopes.
+    bins : int
+        K.
+    num_masked : int
+        As of the oracle.
+    interval, range_min, least_size, least_slope : float
+        Dyadic: the sum of the sizes, where the range starts, and what is added to sizes and slopes.
+    """
+
+    size: int
+    layers: tuple[tuple[Array, Array], ...]
+    bins: int
+    num_masked: int
+    interval: float = 4.0
+    range_min: float = -1.75
+    least_size: float = 0.0625
+    least_slope: float = 0.125
+
+
 Part: TypeAlias = (
-    Elementwise | Inlined | Inverted | Chained | Permuted | Reshaped | Blocks | Joint | Normalized | Coupled
+    Elementwise
+    | Inlined
+    | Inverted
+    | Chained
+    | Permuted
+    | Reshaped
+    | Squeezed
+    | Splined
+    | SplineCoupled
+    | Blocks
+    | Joint
+    | Normalized
+    | Coupled
 )
 """Any of them."""
 
@@ -211,6 +275,10 @@ def ranks(part: Part) -> tuple[int, int]:
         return len(part.event_shape_in), len(part.event_shape_out)
     if isinstance(part, Elementwise):
         least = 1 if part.name == "ScaleMatvecDiag" else 0
+    elif isinstance(part, Splined):
+        least = 0
+    elif isinstance(part, Squeezed):
+        least = 3
     elif isinstance(part, Joint):
         least = 0  # beyond that of each part
     elif isinstance(part, Permuted):

@@ -12,7 +12,8 @@ from bnspec_conformance import bounds
 from bnspec_conformance.bounds import FORMATS, Arithmetic, computed_in
 from bnspec_conformance.oracle import AbsoluteValue, Exact
 
-from ._catalogue import CATALOGUE, PREIMAGES
+from ._catalogue import PREIMAGES
+from ._entries import CATALOGUE
 from ._entry import Entry, Expected, cast, expected
 from ._followed import Followed, exact_of
 from ._law import law, require
@@ -33,6 +34,7 @@ ROWS = tuple(
     for name in (
         *("softplus hinge", "diagonal", "permute rows", "blocks", "chain that reshapes", "batch norm"),
         *("batch norm of images", "real nvp", "conditions in a chain", "flow", "flow, float64"),
+        *("spline", "real nvp by splines", "image flow"),
     )
 )
 DIFFERENTIATED = tuple(
@@ -40,6 +42,8 @@ DIFFERENTIATED = tuple(
     for name in (
         *("scale", "exp", "sigmoid between", "softplus hinge", "tanh", "blocks", "inverse of a chain", "batch norm"),
         *("batch norm of images", "real nvp", "real nvp, last units masked", "real nvp by a network", "flow"),
+        *("spline", "spline far out", "spline on knots", "batch of splines", "inverse of a spline"),
+        *("inverse of a spline far out", "real nvp by splines", "image flow"),
     )
 )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._catalogue import CATALOGUE
+from ._entries import CATALOGUE
 from ._entry import Draw, cast, expected
 from ._followed import Followed, moved
 from ._law import law, require

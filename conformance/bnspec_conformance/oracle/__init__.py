@@ -24,12 +24,14 @@ from ._bijectors import (
     Softplus,
     Tanh,
 )
-from ._coupling import AffineCoupling, Conditioned, dense, dense_conditioner, halves, masked_count
+from ._coupling import AffineCoupling, Conditioned, dense, dense_conditioner, halves, masked_count, squeezed
 from ._densities import MultivariateNormalDiag, Normal, transformed_log_prob
 from ._derivatives import Gradients, gradients
 from ._exact import GUARD_BITS, Exact
 from ._normals import polar_normals
 from ._second import hessian_vector_product
+from ._spline_parameters import SplineParameters, spline_parameters
+from ._splines import RationalQuadraticSpline
 from ._trajectory import Entry, Group, State, Step, trajectory
 
 __all__ = [
@@ -49,12 +51,14 @@ __all__ = [
     "Moments",
     "MultivariateNormalDiag",
     "Normal",
+    "RationalQuadraticSpline",
     "Reciprocal",
     "Scale",
     "ScaleMatvecDiag",
     "Shift",
     "Sigmoid",
     "Softplus",
+    "SplineParameters",
     "State",
     "Step",
     "Tanh",
@@ -67,6 +71,8 @@ __all__ = [
     "masked_count",
     "moments",
     "polar_normals",
+    "spline_parameters",
+    "squeezed",
     "trajectory",
     "transformed_log_prob",
 ]
