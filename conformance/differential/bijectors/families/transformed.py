@@ -112,11 +112,8 @@ def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any
     inner = base
     if kind in ("vector", "any"):
         inner = diagonal(batch, size, options, random)
-        made = (
-            _vector(size, options, random)
-            if kind == "vector"
-            else chain((size,), options["length"], options, random)[0]
-        )
+        several = chain if kind == "any" else _vector
+        made, _ = several((size,), options["length"], options, random)
     elif kind == "extended":
         inner = Part("Sample", {"sample_shape": [size]}, (base,))
         made = _scalar(options, (), random)
