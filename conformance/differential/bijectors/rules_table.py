@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .coupling import Coupling
 from .rules import Blockwise, Chain, Elementwise, Invert, Permute, Reshape
+from .spline import Spline, SplineCoupling
 
 if TYPE_CHECKING:
     from .reference import Rule
@@ -33,7 +34,9 @@ RULES: dict[str, Rule] = {
     "Chain": Chain(),
     "Invert": Invert(),
     "Permute": Permute(),
+    "RationalQuadraticSpline": Spline(),
     "RealNVP": Coupling(),
+    "RealNVP of splines": SplineCoupling(),
     "Reshape": Reshape(),
 }
 """Kind to rule."""

@@ -16,6 +16,7 @@ from bnspec_conformance.bounds import DEFINITION
 from bnspec_conformance.definition import receive, send
 
 from .part import DISTRIBUTIONS
+from .spline import KNOTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,18 @@ class Side:
         """Apply an activation."""
         raise NotImplementedError
 
+    def shares(self, x: Any) -> Any:
+        """Apply a softmax along the last axis."""
+        raise NotImplementedError
+
+    def softplus(self, x: Any) -> Any:
+        """Return log(1 + exp(x))."""
+        raise NotImplementedError
+
+    def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
+        """Return x in another shape."""
+        raise NotImplementedError
+
     def template(self, conditioner: dict[str, Any], units: int) -> Any:
         """Return the default network with given weights; a function of ours where the library has none."""
         return self._function(conditioner, units)
@@ -75,6 +88,8 @@ class Side:
     def make(self, part: Part) -> Any:
         """Make an object."""
         made = [self.make(each) for each in part.parts]
+        if part.kind == "RealNVP of splines":
+            return self._coupling_of_splines(part)
         kind = getattr(self.distributions if part.kind in DISTRIBUTIONS else self.bijectors, part.kind)
         if part.kind == "RealNVP":
             return self._coupling(kind, part)
@@ -99,18 +114,42 @@ class Side:
 
         return kind(**masks, bijector_fn=bijector_fn)
 
+    def _coupling_of_splines(self, part: Part) -> Any:
+        """Make a Real NVP by splines, of which a dense network gives the sizes and slopes."""
+        conditioner, start = part.arguments["conditioner"], self.array(part.arguments["range_min"])
+        network, bins = self._network(conditioner), conditioner["bins"]
+
+        def bijector_fn(x0: Any, output_units: int) -> Any:
+            found = network(x0)
+            rows = self.reshape(found, (*found.shape[:-1], output_units, 3 * bins - 1))
+            parts = rows[..., :bins], rows[..., bins : 2 * bins], rows[..., 2 * bins :]
+            spread = KNOTS["interval"] - bins * KNOTS["least_size"]
+            widths, heights = (self.shares(each) * spread + KNOTS["least_size"] for each in parts[:2])
+            slopes = self.softplus(parts[2]) + KNOTS["least_slope"]
+            return self.bijectors.RationalQuadraticSpline(widths, heights, slopes, range_min=start)
+
+        return self.bijectors.RealNVP(num_masked=part.arguments["num_masked"], bijector_fn=bijector_fn)
+
+    def _network(self, conditioner: dict[str, Any]) -> Callable[[Any], Any]:
+        """Return a dense network."""
+        layers = [(self.array(kernel), self.array(bias)) for kernel, bias in conditioner["layers"]]
+
+        def network(x0: Any) -> Any:
+            for number, (kernel, bias) in enumerate(layers):
+                x0 = self.activated(x0, conditioner["activation"]) if number else x0
+                x0 = self.dense(x0, kernel, bias)
+            return x0
+
+        return network
+
     def _function(self, conditioner: dict[str, Any], units: int) -> Callable[..., tuple[Any, Any]]:
         """Return a dense network; for other numbers of units than its own, a shift by 0."""
-        layers = [(self.array(kernel), self.array(bias)) for kernel, bias in conditioner["layers"]]
+        network = self._network(conditioner)
 
         def function(x0: Any, output_units: int) -> tuple[Any, Any]:
             if (x0.shape[-1], output_units) != (conditioner["layers"][0][0].shape[0], units):
                 return self.array(np.zeros(output_units, conditioner["layers"][0][0].dtype)), None
-            found = x0
-            for number, (kernel, bias) in enumerate(layers):
-                if number:
-                    found = self.activated(found, conditioner["activation"])
-                found = self.dense(found, kernel, bias)
+            found = network(x0)
             if conditioner["returns"] == "both":
                 return found[..., :units], found[..., units:]
             return (found, None) if conditioner["returns"] == "shift" else (None, found)
@@ -158,6 +197,21 @@ class Ours(Side):
         """Take the namespace's functions."""
         xp = common_namespace(x=x)
         return xp.tanh(x) if activation == "tanh" else xp.maximum(x, xp.zeros_like(x))
+
+    def shares(self, x: Any) -> Any:
+        """Divide exponentials by their sum."""
+        xp = common_namespace(x=x)
+        grown = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
+        return grown / xp.sum(grown, axis=-1, keepdims=True)
+
+    def softplus(self, x: Any) -> Any:
+        """Take the logarithm of a sum of exponentials."""
+        xp = common_namespace(x=x)
+        return xp.logaddexp(x, xp.zeros_like(x))
+
+    def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
+        """Take the namespace's function."""
+        return common_namespace(x=x).reshape(x, shape)
 
     def template(self, conditioner: dict[str, Any], units: int) -> Any:
         """Build the default network, and set its weights."""

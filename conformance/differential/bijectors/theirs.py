@@ -66,6 +66,18 @@ class OnTensorFlow(Side):
         """Take TensorFlow's functions."""
         return tf.tanh(x) if activation == "tanh" else tf.nn.relu(x)
 
+    def shares(self, x: Any) -> Any:
+        """Take TensorFlow's softmax."""
+        return tf.nn.softmax(x)
+
+    def softplus(self, x: Any) -> Any:
+        """Take TensorFlow's function."""
+        return tf.math.softplus(x)
+
+    def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
+        """Take TensorFlow's function."""
+        return tf.reshape(x, shape)
+
     def template(self, conditioner: dict[str, Any], units: int) -> Any:
         """Run the template once, which makes its variables, and set these."""
         layers = conditioner["layers"]
@@ -123,6 +135,19 @@ class OnNumPy(Side):
     def activated(self, x: Any, activation: str) -> Any:
         """Take NumPy's functions."""
         return np.tanh(x) if activation == "tanh" else np.maximum(x, np.zeros_like(x))
+
+    def shares(self, x: Any) -> Any:
+        """Divide exponentials by their sum."""
+        grown = np.exp(x - x.max(axis=-1, keepdims=True))
+        return grown / grown.sum(axis=-1, keepdims=True)
+
+    def softplus(self, x: Any) -> Any:
+        """Take the logarithm of a sum of exponentials."""
+        return np.logaddexp(x, np.zeros_like(x))
+
+    def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
+        """Take NumPy's function."""
+        return np.reshape(x, shape)
 
 
 THEIRS: dict[str, Any] = {"tensorflow": OnTensorFlow, "numpy": OnNumPy}

@@ -6,6 +6,7 @@ from .composition import COMPOSITION
 from .coupling import COUPLING
 from .densities import DENSITIES
 from .elementwise import ELEMENTWISE
+from .splines import SPLINES
 from .transformed import TRANSFORMED
 
 __all__ = ["FAMILIES"]
@@ -16,6 +17,7 @@ FAMILIES = {
     "BatchNormalization": BATCH,
     "BatchNormalization in a chain": CHAINED,
     "RealNVP": COUPLING,
+    "RationalQuadraticSpline": SPLINES,
     "distributions": DENSITIES,
     "TransformedDistribution": TRANSFORMED,
 }

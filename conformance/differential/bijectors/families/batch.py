@@ -242,5 +242,5 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 }
 """What a layer is made of."""
 
-BATCH = Family(CHOICES, mend, _drawn)
+BATCH = Family(CHOICES, mend, _drawn, ("tensorflow",))
 """Layers of tf_keras and ours, trained for a few steps on hard data, then evaluated."""

@@ -82,5 +82,5 @@ def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any
     return lambda side: _InChain(side, case, asking.before, asking.after), asking.questions(), case
 
 
-CHAINED = Family({**CHOICES, "length": (1, 1, 2), "log_dets": (False,) * 7 + (True,)}, mend, _drawn)
+CHAINED = Family({**CHOICES, "length": (1, 1, 2), "log_dets": (False,) * 7 + (True,)}, mend, _drawn, ("tensorflow",))
 """Chains around layers of tf_keras and ours, trained for a few steps on hard data, then evaluated."""
