@@ -96,9 +96,7 @@ ROWS: dict[str, Maker] = {
             )
         )
     ),
-    "real nvp by splines": of(
-        lambda d: coupling(d, 5, 2, 3), lambda d: d.normal((4, 5)), event_ndims=(1, 2)
-    ),
+    "real nvp by splines": of(lambda d: coupling(d, 5, 2, 3), lambda d: d.normal((4, 5)), event_ndims=(1, 2)),
     "real nvp by splines, last units masked": of(
         lambda d: coupling(d, 5, -3, 3), lambda d: d.normal((4, 5)), event_ndims=(1,)
     ),

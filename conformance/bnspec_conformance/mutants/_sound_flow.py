@@ -12,6 +12,8 @@ from bnspec.arrays import random_key, random_normal
 from bnspec.registry import backend
 from bnspec_conformance.flows import _parts as parts
 
+from ._sound_autoregressive import SoundAutoregressive
+
 if TYPE_CHECKING:
     from bnspec_conformance.flows import DensityEntry, Entry
 
@@ -35,7 +37,7 @@ def sigmoid(x: Array) -> Array:
     return np.where(x >= 0, 1, t) / (1 + t)
 
 
-class SoundFlow:
+class SoundFlow(SoundAutoregressive):
     """An adapter of flows, and its own flow and density.
 
     Parameters
