@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .autoregressive import Autoregressive
 from .coupling import Coupling
 from .rules import Blockwise, Chain, Elementwise, Invert, Permute, Reshape
 from .spline import Spline, SplineCoupling
@@ -33,6 +34,7 @@ RULES: dict[str, Rule] = {
     "Blockwise": Blockwise(),
     "Chain": Chain(),
     "Invert": Invert(),
+    "MaskedAutoregressiveFlow": Autoregressive(),
     "Permute": Permute(),
     "RationalQuadraticSpline": Spline(),
     "RealNVP": Coupling(),

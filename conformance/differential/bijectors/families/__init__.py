@@ -1,5 +1,6 @@
 """The families: what is drawn, what is made of it, and what is asked."""
 
+from .autoregressive import AUTOREGRESSIVE
 from .batch import BATCH
 from .chained import CHAINED
 from .composition import COMPOSITION
@@ -17,6 +18,7 @@ FAMILIES = {
     "BatchNormalization": BATCH,
     "BatchNormalization in a chain": CHAINED,
     "RealNVP": COUPLING,
+    "MaskedAutoregressiveFlow": AUTOREGRESSIVE,
     "RationalQuadraticSpline": SPLINES,
     "distributions": DENSITIES,
     "TransformedDistribution": TRANSFORMED,
