@@ -16,8 +16,9 @@ from bnspec_conformance.oracle import Exact
 
 from ._catalogue import conditioner, flow, normalization
 from ._entry import Draw, Expected, cast
-from ._followed import Followed, Way, added, exact_of, followed, given, total
+from ._followed import followed
 from ._parts import Chained, Coupled, Elementwise, Inverted, Part, normalizations
+from ._way import Followed, Way, added, exact_of, given, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,9 @@ import numpy as np
 from bnspec_conformance import bounds
 from bnspec_conformance.bounds import Arithmetic, computed_in
 
-from ._followed import Followed, Way, followed, given
+from ._followed import followed
 from ._parts import Part, normalizations, ranks
+from ._way import Followed, Way, given
 
 if TYPE_CHECKING:
     from bnspec_conformance.oracle import Exact
