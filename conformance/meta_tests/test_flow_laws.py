@@ -43,8 +43,7 @@ def built_classes():
         for value in (parameters.get("bijector"), *(parameters.get("bijectors") or ())):
             if value is not None:
                 collect(value)
-        if isinstance(parameters.get("shift_and_log_scale_fn"), bijectors.DenseNetwork):
-            found.add(bijectors.DenseNetwork)
+        found.add(type(parameters.get("shift_and_log_scale_fn")))
 
     for flow in flows:
         collect(flow.subject)
