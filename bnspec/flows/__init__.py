@@ -1,0 +1,7 @@
+"""Flows: densities that are trained, with batch normalization between their blocks."""
+
+from bnspec.flows._evaluation import LogLikelihood, estimate_averages, log_likelihood
+from bnspec.flows._preprocessing import Levels, dequantized
+from bnspec.flows._real_nvp import real_nvp
+
+__all__ = ["Levels", "LogLikelihood", "dequantized", "estimate_averages", "log_likelihood", "real_nvp"]
