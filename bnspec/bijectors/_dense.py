@@ -16,7 +16,7 @@ from bnspec.layers._regularizers import REGULARIZERS
 from bnspec.variables import Module, Variable, copied, require_name, resolved, taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 __all__ = ["DenseLayers", "affine", "as_units", "weights"]
 

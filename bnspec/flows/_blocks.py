@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bnspec.bijectors import Bijector
 
-__all__ = ["as_count", "flow_of", "normalization", "parts_of", "seeds", "takes_training"]
+__all__ = ["as_count", "flow_of", "normalization", "parts_of", "seeds", "takes_training", "told"]
 
 
 def as_count(name: str, given: Any, least: int) -> int:
@@ -115,7 +115,7 @@ def flow_of(event_size: int, parts: Sequence[Bijector], like: Any, name: str | N
     if like is not None:
         xp = common_namespace(like=like)
         x = xp.zeros((1, event_size), dtype=like.dtype, device=device_of(like))
-        flow.log_prob(x, **({"training": False} if takes_training(flow) else {}))
+        flow.log_prob(x, **told(flow, training=False))
     return flow
 
 
@@ -132,6 +132,22 @@ def takes_training(part: Any) -> bool:
     """
     names = part.condition_names
     return names is None or "training" in names
+
+
+def told(part: Any, *, training: bool) -> dict[str, Any]:
+    """Return the condition ``training=`` where something takes it.
+
+    Parameters
+    ----------
+    part : Bijector or Distribution
+    training : bool
+
+    Returns
+    -------
+    dict
+        Empty where there is no batch normalization, which would refuse it.
+    """
+    return {"training": training} if takes_training(part) else {}
 
 
 def parts_of(flow: TransformedDistribution) -> list[Bijector]:

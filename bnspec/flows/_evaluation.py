@@ -11,7 +11,7 @@ from bnspec.batchnorm import Moments
 from bnspec.bijectors import BatchNormalization, Bijector
 from bnspec.bijectors._shapes import as_ndims
 from bnspec.errors import message
-from bnspec.flows._blocks import parts_of, takes_training
+from bnspec.flows._blocks import parts_of, takes_training, told
 from bnspec.variables import assign_all, scope
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ class LogLikelihood(NamedTuple):
     mean : float
     standard_error : float
         Of the mean: the standard deviation over events, by N - 1, divided by sqrt(N).
-    count : int
+    events : int
         N, the number of events.
     """
 
     mean: float
     standard_error: float
-    count: int
+    events: int
 
     def bits_per_dimension(self, event_size: int) -> tuple[float, float]:
         """Return -mean / (D log 2), and its standard error.
@@ -158,7 +158,7 @@ def log_likelihood(distribution: Distribution, x: Any, *, batch_size: int = 1000
                 batch_shape=distribution.batch_shape,
             )
         )
-    condition = {"training": False} if takes_training(distribution) else {}
+    condition = told(distribution, training=False)
     found = (Moments.of(distribution.log_prob(part, **condition), 0) for part in _batches(x, batch_size))
     whole = reduce(Moments.merge, found)
     return LogLikelihood(float(whole.mean), sqrt(float(whole.variance(1.0)) / count), count)
@@ -174,7 +174,7 @@ def _batches(x: Any, batch_size: int) -> Iterator[Any]:
 
 
 def _passed(part: Bijector, x: Any) -> Any:
-    return part.inverse(x, **({"training": False} if takes_training(part) else {}))
+    return part.inverse(x, **told(part, training=False))
 
 
 def _estimated(layer: Layer, batches: list[Any]) -> dict[Variable, Any]:

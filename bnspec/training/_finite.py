@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bnspec.arrays import common_namespace, dtype_name
 from bnspec.errors import message
-from bnspec.flows._blocks import parts_of, takes_training
+from bnspec.flows._blocks import parts_of, told
 from bnspec.variables import scope
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def first_non_finite(flow: TransformedDistribution, x: Any, *, training: bool = 
             for variable in part.variables:
                 if not all_finite([variable.value]):
                     return f"{called}: its variable {variable.name}"
-            x, log_det = part.inverse_and_log_det(x, **({"training": training} if takes_training(part) else {}))
+            x, log_det = part.inverse_and_log_det(x, **told(part, training=training))
             for what, value in (("output", x), ("log-det", log_det)):
                 if not all_finite([value]):
                     return f"{called}: its {what}"

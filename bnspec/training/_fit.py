@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass
+from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,8 +166,8 @@ def _require_data(flow: TransformedDistribution, x: Any) -> None:
 
 def _optimizer(optimizer: Optimizer) -> Any:
     """Describe an optimizer so that JSON can hold it."""
-    fields = {key: repr(value) for key, value in asdict(optimizer).items()} if is_dataclass(optimizer) else {}
-    return {"class": type(optimizer).__qualname__, **fields}
+    fields: dict[str, Any] = vars(optimizer) if is_dataclass(optimizer) else {}
+    return {"class": type(optimizer).__qualname__, **{key: repr(value) for key, value in fields.items()}}
 
 
 def _failed(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bnspec.arrays import common_namespace
 from bnspec.errors import message
-from bnspec.flows._blocks import takes_training
+from bnspec.flows._blocks import told
 from bnspec.registry import backend_of
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def negative_log_likelihood(flow: Distribution, x: Any) -> Any:
     -------
     array, shape ()
     """
-    return -common_namespace(x=x).mean(flow.log_prob(x, **({"training": True} if takes_training(flow) else {})))
+    return -common_namespace(x=x).mean(flow.log_prob(x, **told(flow, training=True)))
 
 
 def _loss(
