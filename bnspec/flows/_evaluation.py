@@ -170,7 +170,7 @@ def _batches(x: Any, batch_size: int) -> Iterator[Any]:
     if not shape or not shape[0]:
         raise ValueError(message("x must have events along its first axis", shape=shape))
     for start in range(0, shape[0], size):
-        yield x[start : start + size, ...]
+        yield x[start : min(start + size, shape[0]), ...]
 
 
 def _passed(part: Bijector, x: Any) -> Any:

@@ -42,7 +42,7 @@ def fit(
     compiled: bool = False,
     checkpoint: str | PathLike[str] | None = None,
     every: int = 100,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Callable[[Run], None] | None = None,
 ) -> tuple[float, ...]:
     """Train a flow by maximum likelihood on batches of a data set.
 
@@ -71,7 +71,7 @@ def fit(
     every : int
         How many steps lie between two checkpoints.
     progress : callable, optional
-        Called as ``progress(step, loss)`` after each step.
+        Called with the :class:`Run` after each step.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def fit(
             raise _failed(flow, run, loss, batch, checkpoint)
         run = Run(run.step + 1, done.trainable, done.non_trainable, done.optimizer, (*run.losses, loss))
         if progress is not None:
-            progress(run.step, loss)
+            progress(run)
         if checkpoint is not None and (run.step % between == 0 or run.step == last):
             if not all_finite([*run.trainable, *run.non_trainable]):  # the next loss would not be finite
                 raise _failed(flow, run, loss, batch, checkpoint)
@@ -157,7 +157,7 @@ def batch_rows(seed: int, step: int, count: int, batch_size: int) -> list[int]:
 def _require_data(flow: TransformedDistribution, x: Any) -> None:
     """Refuse data that a part refuses or that are not finite; make the variables where nobody has."""
     parts_of(flow)
-    found = first_non_finite(flow, x, training=False)
+    found = first_non_finite(flow, x)
     if found:
         raise ValueError(
             message("all data must have a finite density before training", "Scale or clip the data.", first=found)
