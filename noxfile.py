@@ -130,6 +130,17 @@ def digits(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False)
+def example_flow(session: nox.Session) -> None:
+    """Train flows on real data on every framework, and evaluate them; the page is docs/flows.md."""
+    python = shared(session)
+    install = [python, "-m", "pip", "install", "--quiet", "--constraint", str(CONSTRAINTS), "--group", "docs"]
+    session.run(*install, external=True)
+    write = ["--docs", "docs"]
+    env = {**QUIET, "OMP_NUM_THREADS": "1"}  # the arrays are too small for more
+    session.run(python, "-m", "bnspec_conformance.example_flow", *write, *session.posargs, env=env, external=True)
+
+
+@nox.session(venv_backend="none", default=False)
 def array_api(session: nox.Session) -> None:
     """Hold the namespaces to array-api-tests, whose checkout is given: nox -s array_api -- PATH."""
     python = shared(session)

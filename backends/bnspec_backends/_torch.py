@@ -72,8 +72,8 @@ class Torch(Backend):
         # An array of torch.func is dead once that has returned. torch.compile cannot trace the question.
         return torch.compiler.is_compiling() or not torch._C._functorch.is_functorch_wrapped_tensor(array)  # noqa: SLF001
 
-    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-        grad_and_value = torch.func.grad_and_value(function)
+    def value_and_grad(self, function: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., tuple[Any, Any]]:
+        grad_and_value = torch.func.grad_and_value(function, has_aux=has_aux)
 
         def swapped(*args: Any) -> tuple[Any, Any]:
             gradient, value = grad_and_value(*args)
