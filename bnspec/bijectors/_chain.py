@@ -75,11 +75,23 @@ class Chain(Bijector):
         """Whether all parts are."""
         return all(part.is_affine for part in self._chained)
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the number of parts that fall is even; None where that is not known of one."""
-        known = [part.is_increasing for part in self._chained]
-        return None if None in known else known.count(False) % 2 == 0
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
+        found: Any = True
+        for part in self._chained:
+            own = part._is_increasing(like, accepted(part, condition, self._chained))
+            if own is None:
+                return None
+            found = own == found  # two maps that fall make one that rises
+        return found
+
+    def _linear_part(self, direction: str, x: Any, condition: dict[str, Any]) -> Any:
+        for part in self._in_order(direction):
+            x = part._linear_part(direction, x, accepted(part, condition, self._chained))
+        return x
+
+    def _in_order(self, direction: str) -> list[Bijector]:
+        """List the parts as they run."""
+        return self._chained if direction == "inverse" else self._chained[::-1]
 
     def _own_condition_names(self) -> frozenset[str] | None:
         return joined_names(self._chained)
@@ -117,7 +129,7 @@ class Chain(Bijector):
         xp = common_namespace(x=x)
         ndims = getattr(self, f"{direction}_min_event_ndims")
         self._require_rank(x, ndims)
-        for part in self._chained if direction == "inverse" else reversed(self._chained):
+        for part in self._in_order(direction):
             own = accepted(part, condition, self._chained)
             if direction == "inverse" and not part.is_injective:
                 raise NotImplementedError(

@@ -55,7 +55,9 @@ def _held(value: Any) -> list[Any]:
         own = value.__self__
         return [own, value.__func__, *(getattr(own, "__dict__", {}).values() if not isinstance(own, type) else ())]
     if isinstance(value, FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
+        # torch.compile knows no closure of a function that is made inside of what it traces.
+        closure = getattr(value, "__closure__", None) or ()
+        cells = [cell.cell_contents for cell in closure if _is_filled(cell)]
         return [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
     if isinstance(value, type) or hasattr(value, "dtype"):
         return []

@@ -1,4 +1,4 @@
-"""The catalogue: every bijector, from readable id to what it is and where it is tried."""
+"""Maps of numbers, what is made of others, batch normalization and coupling: what each is and where it is tried."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from bnspec.conventions import KERAS, KERAS_2, TORCH
 
+from ._autoregressive import AUTOREGRESSIVE, autoregressive
 from ._entry import Draw, Entry
 from ._parts import (
     Blocks,
@@ -25,11 +26,11 @@ from ._parts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Maker = Callable[[Draw], dict[str, Any]]
 
-__all__ = ["CATALOGUE", "PREIMAGES", "conditioner", "flow", "normalization"]
+__all__ = ["MAPS", "PREIMAGES", "conditioner", "flow", "made", "normalization"]
 
 
 def each(name: str, x: Any, **more: Any) -> Maker:
@@ -175,6 +176,21 @@ def flow(training: bool) -> Any:
                 Permuted((2, 0, 3, 1)),
                 coupling(4, -1, 3, network=True)(draw),
                 Elementwise("ScaleMatvecDiag", {"scale_diag": draw.factors((4,))}),
+            )
+        )
+
+    return make
+
+
+def autoregressions(training: bool) -> Any:
+    """Return two autoregressive flows with batch normalization between, the second in the other order."""
+
+    def make(draw: Draw) -> Chained:
+        return Chained(
+            (
+                autoregressive(4, 5)(draw),
+                normalization(draw, (-1,), (5, 4), training=training),
+                autoregressive(4, 5, order="right-to-left")(draw),
             )
         )
 
@@ -334,6 +350,9 @@ ROWS: dict[str, Maker] = {
     "flow": of(flow(training=False), vectors(4, 5), event_ndims=(1, 2)),
     "flow in training": of(flow(training=True), vectors(4, 5), event_ndims=(1,)),
     "flow of images": of(images, lambda d: d.normal((3, 2, 2, 2)), event_ndims=(3,)),
+    **AUTOREGRESSIVE,
+    "autoregressive flows with batch norm": of(autoregressions(training=False), vectors(4, 5), event_ndims=(1, 2)),
+    "autoregressive flows in training": of(autoregressions(training=True), vectors(4, 5), event_ndims=(1,)),
 }
 """From id to what makes the fields of an entry."""
 
@@ -342,25 +361,39 @@ ALSO = {
         "scale", "exp", "sigmoid between", "softplus hinge", "tanh", "diagonal", "blocks", "inverse of a chain",
         "batch norm", "batch norm in training", "batch norm, several axes", "adjusted batch norm", "real nvp",
         "real nvp by a network", "flow", "flow in training",
+        "masked autoregressive flow", "inverse autoregressive flow", "autoregressive flows in training",
     ),
-    "float16": ("scale", "softplus hinge", "scale of a shift"),
+    "float16": ("scale", "softplus hinge", "scale of a shift", "masked autoregressive flow"),
     "bfloat16": ("sigmoid", "shift of a scale"),
 }  # fmt: skip
 """In which other dtypes."""
 
 
-def _made() -> dict[str, Entry]:
+def made(rows: Mapping[str, Maker], also: Mapping[str, tuple[str, ...]]) -> dict[str, Entry]:
+    """Make entries.
+
+    Parameters
+    ----------
+    rows : mapping
+        From id to what makes the fields of an entry, for float32.
+    also : mapping
+        From another dtype to the ids of what is tried in it too.
+
+    Returns
+    -------
+    dict
+        From id, with the dtype if it is another than float32, to entry.
+    """
     found = {}
-    dtypes = [("float32", tuple(ROWS)), *ALSO.items()]
-    for dtype, names in dtypes:
+    for dtype, names in (("float32", tuple(rows)), *also.items()):
         for name in names:
             key = name if dtype == "float32" else f"{name}, {dtype}"
-            found[key] = Entry(key, dtype=dtype, **ROWS[name](Draw(name, dtype)))
+            found[key] = Entry(key, dtype=dtype, **rows[name](Draw(name, dtype)))
     return found
 
 
-CATALOGUE: dict[str, Entry] = _made()
-"""Every entry by its id."""
+MAPS: dict[str, Entry] = made(ROWS, ALSO)
+"""From id to entry."""
 
 PREIMAGES: dict[str, Entry] = {
     "absolute value": Entry(
