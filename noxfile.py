@@ -50,8 +50,9 @@ def shared(session: nox.Session) -> str:
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Test the three packages and the suite itself, with the branch coverage of the definition."""
-    # Two processes: each loads all frameworks, and takes three gigabytes.
-    run = [shared(session), "-m", "pytest", "conformance/meta_tests", "--numprocesses", "2", "--cov", "--cov-branch"]
+    # Two processes: each loads all frameworks, and takes three gigabytes. The tests of a file share what they compute.
+    run = [shared(session), "-m", "pytest", "conformance/meta_tests", "--numprocesses", "2", "--dist", "loadfile"]
+    run += ["--cov", "--cov-branch"]
     session.run(*run, *session.posargs, env=QUIET, external=True)
 
 
@@ -245,10 +246,11 @@ def lowest(session: nox.Session) -> None:
     )
     floors = {name: re.search(f'"{name}>=([0-9.]+)', text) for name in needed}
     pins = [f"{name}=={found[1]}.*" for name, found in floors.items() if found]
-    session.install(*pins, "scikit-learn", ".[strict,half,jax,conformance]")
+    session.install(*pins, "pytest-xdist", "scikit-learn", ".[strict,half,jax,conformance]")
     session.chdir(session.create_tmp())
-    suite = ["python", "-m", "pytest", "--pyargs", "bnspec_conformance", "-q", "-r", "fE"]
-    backends = [part for name in ("numpy", "array-api-strict", "jax", "jax:x64") for part in ("--bn-backend", name)]
+    suite = ["python", "-m", "pytest", "--pyargs", "bnspec_conformance", "-q", "-r", "fE", "--numprocesses", "2"]
+    # In 64 bits JAX is tried on every dtype; what it does in 32 is tried on the newest release.
+    backends = [part for name in ("numpy", "array-api-strict", "jax:x64") for part in ("--bn-backend", name)]
     session.run(*suite, *backends)
 
 
