@@ -34,7 +34,7 @@ from ._formats import DEFINITION, FORMATS, GRADES, NAIVE, TWO_PASS, Format, Grad
 from ._forward import normalized, running
 from ._functions import function_goal, function_gradient, relative_to_one, second_derivative_goal
 from ._gradients import GradientErrors, evaluation_gradients, second_derivative, summed, training_gradients
-from ._jacobians import determinant, differentiated
+from ._jacobians import determinant
 from ._maps import sum_of_kernels
 from ._parts import (
     Uncertain,
@@ -48,6 +48,7 @@ from ._parts import (
     transformed,
 )
 from ._relations import apart
+from ._slopes import Slope, contracted, elementwise_slope, joined, stepped, tanh_step
 from ._statistics import Statistics, batch_statistics, estimated, exact_statistics, weighted_statistics
 from ._variables import empirical, penalty, projection
 
@@ -62,6 +63,7 @@ __all__ = [
     "Format",
     "Grade",
     "GradientErrors",
+    "Slope",
     "Statistics",
     "Uncertain",
     "accumulated",
@@ -74,13 +76,14 @@ __all__ = [
     "bijector_error",
     "coarse_share",
     "computed_in",
+    "contracted",
     "correction",
     "coupled",
     "coupled_log_det",
     "denormalized",
     "dense_network",
     "determinant",
-    "differentiated",
+    "elementwise_slope",
     "empirical",
     "error_function",
     "estimated",
@@ -91,6 +94,7 @@ __all__ = [
     "function_gradient",
     "gaussian_slope",
     "inverse_error_function",
+    "joined",
     "log_gamma",
     "may_be_negative",
     "merged",
@@ -112,8 +116,10 @@ __all__ = [
     "second_derivative_goal",
     "share_roundings",
     "squared",
+    "stepped",
     "sum_of_kernels",
     "summed",
+    "tanh_step",
     "through_sums",
     "training_gradients",
     "training_run",

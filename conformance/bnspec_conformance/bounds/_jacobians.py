@@ -11,11 +11,9 @@ from ._formats import FORMATS, accumulated
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._formats import Format
-
     Array = NDArray[np.float64]
 
-__all__ = ["determinant", "differentiated"]
+__all__ = ["determinant"]
 
 
 def determinant(jacobian: Array, errors: Array) -> Array:
@@ -55,13 +53,3 @@ def determinant(jacobian: Array, errors: Array) -> Array:
         moved_by = np.where(norm < 1.0, -size * np.log1p(-norm), np.inf)
     found: Array = moved_by + accumulated(2 * size + 8, u) * logs
     return found
-
-
-def differentiated(jacobian: Array, form: Format) -> Array:
-    """Return how far the elements of a Jacobian by automatic differentiation may be off.
-
-    2^8 roundings of the largest element of each row: a goal that is set, not proven, as that of second derivatives.
-    It holds for all entries together, and what it is to see is off by percents.
-    """
-    largest = np.abs(jacobian).max(axis=-1, keepdims=True, initial=0.0)
-    return np.broadcast_to(accumulated(256.0, form.roundoff) * largest, jacobian.shape)

@@ -16,6 +16,7 @@ from ._catalogue import CATALOGUE, PREIMAGES
 from ._entry import Entry, Expected, cast, expected
 from ._followed import Followed, exact_of
 from ._law import law, require
+from ._slopes import jacobian as followed_jacobian
 
 if TYPE_CHECKING:
     from bnspec_conformance.bounds import Grade
@@ -230,7 +231,7 @@ def automatic_differentiation(adapter: FlowAdapter, entry: Entry, grade: Grade, 
     flow: Any = adapter.bijector(entry)
     rank = _ndims(entry)
     jacobian = flow.jacobian(entry.x, rank).astype(np.float64)
-    errors = bounds.differentiated(jacobian, FORMATS[entry.dtype])
+    errors = followed_jacobian(entry, grade).error
     _require_determinant(entry, flow, jacobian, errors, 0.0, grade, checks)
 
 
