@@ -7,7 +7,7 @@ import pytest
 
 from bnspec import bijectors, distributions
 from bnspec_conformance import bounds, matrix
-from bnspec_conformance.bounds import DEFINITION, FORMATS
+from bnspec_conformance.bounds import DEFINITION
 from bnspec_conformance.checks import Checks
 from bnspec_conformance.flows import CATALOGUE, DENSITIES, FLOW_LAWS, PREIMAGES, FlowTrial, flow_trials
 from bnspec_conformance.flows._densities import density_of

@@ -33,9 +33,7 @@ def test_derivatives_of_maps_are_those_of_mpmath(name, direction):
     function, parameters = WHERE[name, direction]
     x = np.asarray([0.25, 0.5, 1.5, 3.0, 5.5])
     parameters = {key: np.asarray(value) for key, value in parameters.items()}
-    found = bounds.elementwise_slope(
-        name, direction, Uncertain(x, 0.0), Arithmetic(FORMATS["float64"]), **parameters
-    )
+    found = bounds.elementwise_slope(name, direction, Uncertain(x, 0.0), Arithmetic(FORMATS["float64"]), **parameters)
     expected = np.asarray([float(mpmath.diff(function, mpmath.mpf(each))) for each in x])
     assert (np.abs(found.value - expected) <= found.error).all()
     assert (np.abs(found.value) <= found.size).all()

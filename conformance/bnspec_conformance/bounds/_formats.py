@@ -99,7 +99,9 @@ TWO_PASS = Grade("two-pass", _blocked(32), "rounded")
 """What a good library reaches: sums pairwise or in blocks of up to 32, and a second pass for the variance. NumPy's own
 sum over the leading axis of C-ordered memory is sequential, and naive."""
 
-NAIVE = Grade("naive", lambda count: count + 2 * count.bit_length() + 2, "perturbed", quotient=True, softplus_of_exp=True)
+NAIVE = Grade(
+    "naive", lambda count: count + 2 * count.bit_length() + 2, "perturbed", quotient=True, softplus_of_exp=True
+)
 """The least that a sound implementation reaches, sequential sums included, and all that a stranger is held to. The
 two-pass algorithm, Welford's recurrence (whose mean takes N + 2 + 2 H(N) roundings, H being the harmonic numbers)
 and one pass over data that is shifted by one of its elements are of this class; mean(x^2) - mean(x)^2 is not. So are
