@@ -176,7 +176,9 @@ def followed(part: Part, direction: str, x: Any, event_ndims: int, way: Way) -> 
         return _normalized(part, direction, x, event_ndims, way)
     if isinstance(part, Coupled):
         return _coupled(part, direction, x, event_ndims, way)
-    return _elementwise(part, direction, x, event_ndims, way)
+    if isinstance(part, Elementwise):
+        return _elementwise(part, direction, x, event_ndims, way)
+    raise TypeError(part)  # a Joint comes apart
 
 
 def _least(part: Part, direction: str) -> int:
