@@ -29,8 +29,8 @@ LEFT_OUT: tuple[LeftOut, ...] = (
     LeftOut(
         "a batch of unknown size",
         ("tensorflow/tensorflow#22806",),
-        "It raises in a graph whose sizes are not known, where an adapter is called with arrays. Bijectors are traced so"
-        " in the tests, and what they tell of unknown sizes beforehand is held to a law.",
+        "It raises in a graph whose sizes are not known, where an adapter is called with arrays."
+        " Bijectors are traced so in the tests, and what they tell of unknown sizes beforehand is held to a law.",
     ),
     LeftOut(
         "replicas",
