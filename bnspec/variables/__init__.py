@@ -8,6 +8,7 @@ from bnspec.variables._arguments import (
     has_values,
     known_values,
     parameter_shape,
+    require_broadcastable,
     require_common_dtype,
     resolved,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "has_values",
     "known_values",
     "parameter_shape",
+    "require_broadcastable",
     "require_common_dtype",
     "require_concrete",
     "require_name",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from re import sub
 from typing import TYPE_CHECKING, Any, Self
 
 from bnspec.arrays import accumulation_dtype, common_namespace, device_of, dtype_name, shape_of
 from bnspec.errors import message, nearest
-from bnspec.variables._arguments import as_input, first_array, frozen, has_values, require_common_dtype
+from bnspec.variables._arguments import as_input, first_array, frozen, has_values, is_array, require_common_dtype
 from bnspec.variables._module import Module
 from bnspec.variables._variable import Variable
 
@@ -119,7 +120,7 @@ class Named(Module):
         return _equal(self._compared(), other._compared())
 
     def __hash__(self) -> int:
-        return hash((type(self), *self._compared())) if self._described else id(self)
+        return hash((type(self), _hashed(self._compared()))) if self._described else id(self)
 
     def __repr__(self) -> str:
         dtype = self.dtype
@@ -274,9 +275,20 @@ def require_name(name: Any) -> None:
 
 
 def _is_array(value: Any) -> bool:
-    if isinstance(value, (int, float)):  # torch's compiler has no attributes of a number
-        return False
-    return isinstance(value, Variable) or (hasattr(value, "shape") and hasattr(value, "dtype"))
+    return isinstance(value, Variable) or is_array(value)
+
+
+def _hashed(value: Any) -> Any:
+    """Return something that has a hash, and is equal for what is equal by `_equal`: of an array all but its values."""
+    if isinstance(value, dict):
+        return frozenset((key, _hashed(part)) for key, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_hashed, value))
+    if isinstance(value, Variable):
+        return id(value)
+    if is_array(value):
+        return type(value), dtype_name(value.dtype), shape_of(value)
+    return value if isinstance(value, Hashable) else type(value)
 
 
 def _equal(left: Any, right: Any) -> bool:

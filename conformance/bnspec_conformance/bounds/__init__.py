@@ -48,6 +48,7 @@ from ._parts import (
     transformed,
 )
 from ._relations import apart
+from ._splines import spline, spline_parameters
 from ._statistics import Statistics, batch_statistics, estimated, exact_statistics, weighted_statistics
 from ._variables import empirical, penalty, projection
 
@@ -111,6 +112,8 @@ __all__ = [
     "second_derivative",
     "second_derivative_goal",
     "share_roundings",
+    "spline",
+    "spline_parameters",
     "squared",
     "sum_of_kernels",
     "summed",

@@ -1,4 +1,4 @@
-"""The catalogue: every bijector, from readable id to what it is and where it is tried."""
+"""Maps of numbers, what is made of others, batch normalization and coupling: what each is and where it is tried."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from bnspec.conventions import KERAS, KERAS_2, TORCH
 
+from ._autoregressive import AUTOREGRESSIVE, autoregressive
 from ._entry import Draw, Entry
 from ._parts import (
     Blocks,
@@ -18,18 +19,17 @@ from ._parts import (
     Elementwise,
     Inlined,
     Inverted,
-    Joint,
     Normalized,
     Permuted,
     Reshaped,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Maker = Callable[[Draw], dict[str, Any]]
 
-__all__ = ["CATALOGUE", "PREIMAGES", "conditioner", "flow", "normalization"]
+__all__ = ["MAPS", "PREIMAGES", "conditioner", "flow", "made", "normalization"]
 
 
 def each(name: str, x: Any, **more: Any) -> Maker:
@@ -181,6 +181,21 @@ def flow(training: bool) -> Any:
     return make
 
 
+def autoregressions(training: bool) -> Any:
+    """Return two autoregressive flows with batch normalization between, the second in the other order."""
+
+    def make(draw: Draw) -> Chained:
+        return Chained(
+            (
+                autoregressive(4, 5)(draw),
+                normalization(draw, (-1,), (5, 4), training=training),
+                autoregressive(4, 5, order="right-to-left")(draw),
+            )
+        )
+
+    return make
+
+
 def images(draw: Draw) -> Chained:
     """Mask a checkerboard of 2 x 2 pixels of 2 channels, and normalize the channels of what comes out."""
     return Chained(
@@ -203,22 +218,6 @@ def scaled(name: str = "scale") -> Any:
 def shifted(draw: Draw) -> Elementwise:
     """Return a shift of each of four elements."""
     return Elementwise("Shift", {"shift": draw.normal((4,), -0.8)})
-
-
-def joined(draw: Draw) -> Chained:
-    """Map numbers and vectors side by side, in two steps and the inverse of one."""
-    return Chained(
-        (
-            Joint((shifted_by(draw), Reshaped((2, 2), (4,)))),
-            Inverted(Joint((SIMPLE["Log"], Elementwise("Scale", {"scale": draw.factors((4,))})))),
-            Joint((Elementwise("Scale", {"scale": draw.factors(())}), Permuted((2, 0, 3, 1)))),
-        )
-    )
-
-
-def shifted_by(draw: Draw) -> Elementwise:
-    """Return a shift by one number, which lies below what is mapped back."""
-    return Elementwise("Shift", {"shift": draw.uniform(-0.9, -0.6, ())})
 
 
 SIMPLE = {name: Elementwise(name) for name in ("Exp", "Log", "Reciprocal", "Sigmoid", "Softplus", "Tanh", "Identity")}
@@ -267,21 +266,6 @@ ROWS: dict[str, Maker] = {
         ),
         vectors(5),
         event_ndims=(1,),
-    ),
-    "joint map": of(
-        lambda d: Joint((SIMPLE["Exp"], Elementwise("Scale", {"scale": d.factors((3,))}))),
-        lambda d: (d.normal((2, 3)), d.normal((2, 3), -0.7)),
-        event_ndims=(0,),
-    ),
-    "chain of joint maps": of(
-        joined,
-        lambda d: (d.normal((2, 3)), d.normal((2, 3, 4), -0.7)),
-        event_ndims=(0,),
-    ),
-    "inverse of a chain of joint maps": of(
-        lambda d: Inverted(joined(d)),
-        lambda d: (d.uniform(2.5, 9.0, (2, 3)), d.normal((2, 3, 2, 2))),
-        event_ndims=(0,),
     ),
     "inverse of exp": of(lambda d: Inverted(SIMPLE["Exp"]), positives),
     "inverse of a diagonal": of(
@@ -360,34 +344,50 @@ ROWS: dict[str, Maker] = {
     "flow": of(flow(training=False), vectors(4, 5), event_ndims=(1, 2)),
     "flow in training": of(flow(training=True), vectors(4, 5), event_ndims=(1,)),
     "flow of images": of(images, lambda d: d.normal((3, 2, 2, 2)), event_ndims=(3,)),
+    **AUTOREGRESSIVE,
+    "autoregressive flows with batch norm": of(autoregressions(training=False), vectors(4, 5), event_ndims=(1, 2)),
+    "autoregressive flows in training": of(autoregressions(training=True), vectors(4, 5), event_ndims=(1,)),
 }
 """From id to what makes the fields of an entry."""
 
 ALSO = {
     "float64": (
-        "chain of joint maps",
         "scale", "exp", "sigmoid between", "softplus hinge", "tanh", "diagonal", "blocks", "inverse of a chain",
         "batch norm", "batch norm in training", "batch norm, several axes", "adjusted batch norm", "real nvp",
         "real nvp by a network", "flow", "flow in training",
+        "masked autoregressive flow", "inverse autoregressive flow", "autoregressive flows in training",
     ),
-    "float16": ("scale", "softplus hinge", "scale of a shift"),
+    "float16": ("scale", "softplus hinge", "scale of a shift", "masked autoregressive flow"),
     "bfloat16": ("sigmoid", "shift of a scale"),
 }  # fmt: skip
 """In which other dtypes."""
 
 
-def _made() -> dict[str, Entry]:
+def made(rows: Mapping[str, Maker], also: Mapping[str, tuple[str, ...]]) -> dict[str, Entry]:
+    """Make entries.
+
+    Parameters
+    ----------
+    rows : mapping
+        From id to what makes the fields of an entry, for float32.
+    also : mapping
+        From another dtype to the ids of what is tried in it too.
+
+    Returns
+    -------
+    dict
+        From id, with the dtype if it is another than float32, to entry.
+    """
     found = {}
-    dtypes = [("float32", tuple(ROWS)), *ALSO.items()]
-    for dtype, names in dtypes:
+    for dtype, names in (("float32", tuple(rows)), *also.items()):
         for name in names:
             key = name if dtype == "float32" else f"{name}, {dtype}"
-            found[key] = Entry(key, dtype=dtype, **ROWS[name](Draw(name, dtype)))
+            found[key] = Entry(key, dtype=dtype, **rows[name](Draw(name, dtype)))
     return found
 
 
-CATALOGUE: dict[str, Entry] = _made()
-"""Every entry by its id."""
+MAPS: dict[str, Entry] = made(ROWS, ALSO)
+"""From id to entry."""
 
 PREIMAGES: dict[str, Entry] = {
     "absolute value": Entry(

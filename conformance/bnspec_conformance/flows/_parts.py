@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 __all__ = [
+    "Autoregressive",
     "Blocks",
     "Chained",
     "Conditioner",
@@ -27,6 +28,9 @@ __all__ = [
     "Part",
     "Permuted",
     "Reshaped",
+    "SplineCoupled",
+    "Splined",
+    "Squeezed",
     "apart",
     "normalizations",
     "ranks",
@@ -76,6 +80,26 @@ class Reshaped:
 
     event_shape_out: tuple[int, ...]
     event_shape_in: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Squeezed:
+    """The pixels of each square of an image as channels."""
+
+    height: int
+    width: int
+    channels: int
+    factor: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Splined:
+    """A rational quadratic spline of each element; the parameters are those of bnspec's."""
+
+    bin_widths: Array
+    bin_heights: Array
+    knot_slopes: Array
+    range_min: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,8 +212,83 @@ class Coupled:
     through_bijector: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class SplineCoupled:
+    """Real NVP through splines: a dense network of the units that stay gives the knots of each of the others.
+
+    Attributes
+    ----------
+    size : int
+        D, the size of an event.
+    layers : tuple of (array, shape (I, O); array, shape (O,))
+        Kernels and biases of the network, with tanh between. For each unit, the last gives K numbers for the widths,
+        K for the heights, and K - 1 for the slopes.
+    bins : int
+        K.
+    num_masked : int
+        As of the oracle.
+    interval, range_min, least_size, least_slope : float
+        Dyadic: the sum of the sizes, where the range starts, and what is added to sizes and slopes.
+    """
+
+    size: int
+    layers: tuple[tuple[Array, Array], ...]
+    bins: int
+    num_masked: int
+    interval: float = 4.0
+    range_min: float = -1.75
+    least_size: float = 0.0625
+    least_slope: float = 0.125
+
+
+@dataclass(frozen=True, eq=False)
+class Autoregressive:
+    """Masked autoregressive flow by bnspec's own network with given weights.
+
+    Attributes
+    ----------
+    size : int
+        D, the size of an event.
+    layers : tuple of (array, shape (I, O); array, shape (O,); array, shape (C, O), or None)
+        Kernels, masked entries included, biases, and the kernels of the condition ``context``.
+    order : {"left-to-right", "right-to-left"} or tuple of int
+        Which unit is the first, or the place of each.
+    activation : {"relu", "tanh"}
+        After each layer but the last.
+    outputs : {"both", "shift", "log_scale"}
+        What there is; the outputs of a unit lie side by side.
+    through_bijector : bool
+        Whether the function returns a bijector.
+    """
+
+    size: int
+    layers: tuple[tuple[Array, Array, Array | None], ...]
+    order: str | tuple[int, ...] = "left-to-right"
+    activation: Literal["relu", "tanh"] = "tanh"
+    outputs: Literal["both", "shift", "log_scale"] = "both"
+    through_bijector: bool = False
+
+    @property
+    def conditioned(self) -> int:
+        """How many of the layers take the condition."""
+        return sum(conditional is not None for _, _, conditional in self.layers)
+
+
 Part: TypeAlias = (
-    Elementwise | Inlined | Inverted | Chained | Permuted | Reshaped | Blocks | Joint | Normalized | Coupled
+    Elementwise
+    | Inlined
+    | Inverted
+    | Chained
+    | Permuted
+    | Reshaped
+    | Squeezed
+    | Splined
+    | SplineCoupled
+    | Blocks
+    | Joint
+    | Normalized
+    | Coupled
+    | Autoregressive
 )
 """Any of them."""
 
@@ -212,6 +311,10 @@ def ranks(part: Part) -> tuple[int, int]:
         return len(part.event_shape_in), len(part.event_shape_out)
     if isinstance(part, Elementwise):
         least = 1 if part.name == "ScaleMatvecDiag" else 0
+    elif isinstance(part, Splined):
+        least = 0
+    elif isinstance(part, Squeezed):
+        least = 3
     elif isinstance(part, Joint):
         least = 0  # beyond that of each part
     elif isinstance(part, Permuted):

@@ -12,10 +12,13 @@ from bnspec_conformance import bounds
 from bnspec_conformance.bounds import FORMATS, Arithmetic, computed_in
 from bnspec_conformance.oracle import AbsoluteValue, Exact
 
-from ._catalogue import CATALOGUE, PREIMAGES
+from ._autoregressed import oracle_of
+from ._catalogue import PREIMAGES
+from ._entries import CATALOGUE
 from ._entry import Entry, Expected, cast, expected
-from ._followed import Followed, exact_of
 from ._law import law, require
+from ._parts import Autoregressive
+from ._way import Followed, exact_of
 
 if TYPE_CHECKING:
     from bnspec_conformance.bounds import Grade
@@ -33,6 +36,8 @@ ROWS = tuple(
     for name in (
         *("softplus hinge", "diagonal", "permute rows", "blocks", "chain that reshapes", "batch norm"),
         *("batch norm of images", "real nvp", "conditions in a chain", "flow", "flow, float64"),
+        *("spline", "real nvp by splines", "image flow"),
+        *("masked autoregressive flow", "conditional autoregressive flow"),
     )
 )
 DIFFERENTIATED = tuple(
@@ -40,6 +45,9 @@ DIFFERENTIATED = tuple(
     for name in (
         *("scale", "exp", "sigmoid between", "softplus hinge", "tanh", "blocks", "inverse of a chain", "batch norm"),
         *("batch norm of images", "real nvp", "real nvp, last units masked", "real nvp by a network", "flow"),
+        *("spline", "spline far out", "spline on knots", "batch of splines", "inverse of a spline"),
+        *("inverse of a spline far out", "real nvp by splines", "image flow"),
+        *("masked autoregressive flow", "inverse autoregressive flow"),
     )
 )
 
@@ -230,6 +238,7 @@ def automatic_differentiation(adapter: FlowAdapter, entry: Entry, grade: Grade, 
     flow: Any = adapter.bijector(entry)
     rank = _ndims(entry)
     jacobian = flow.jacobian(entry.x, rank).astype(np.float64)
+    checks.true("the derivatives must be finite", bool(np.isfinite(jacobian).all()))
     errors = bounds.differentiated(jacobian, FORMATS[entry.dtype])
     _require_determinant(entry, flow, jacobian, errors, 0.0, grade, checks)
 
@@ -330,7 +339,30 @@ def all_preimages(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: Chec
     checks.true(f"the log-det of forward must be a NotImplementedError. Got {found}", condition=False)
 
 
-COMPILED = tuple(CATALOGUE[name] for name in ("sigmoid between", "flow in training"))
+AUTOREGRESSIVE = tuple(
+    entry for entry in ALL if isinstance(entry.part, Autoregressive) and entry.part.activation == "tanh"
+)
+
+
+@law("bijectors", AUTOREGRESSIVE)
+def connectivity(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: Checks) -> None:
+    """In an autoregressive flow, a unit moves by itself, and by those before it to which a path of connections leads.
+
+    The Jacobian is no triangle, so that the log-det is wrong, and no sampling undoes the inverse.
+    """
+    flow = adapter.bijector(entry)
+    paths = oracle_of(entry.part).paths
+    still = flow.inverse(entry.y)
+    for unit, reached in enumerate(paths):
+        moved = np.array(entry.y)
+        moved[..., unit] += entry.y.dtype.type(0.5)
+        depends = tuple((flow.inverse(moved) != still).any(axis=tuple(range(still.ndim - 1))).tolist())
+        wanted = tuple(bool(path) or other == unit for other, path in enumerate(reached))
+        checks.true(f"unit {unit} must move {wanted} of the inverse. Got {depends}", depends == wanted)
+    checks.worst = checks.worst or 0.0
+
+
+COMPILED = tuple(CATALOGUE[name] for name in ("sigmoid between", "flow in training", "inverse autoregressive flow"))
 
 
 @law("compiled", COMPILED, requires=("compile",))

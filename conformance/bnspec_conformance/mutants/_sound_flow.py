@@ -12,6 +12,9 @@ from bnspec.arrays import random_key, random_normal
 from bnspec.registry import backend
 from bnspec_conformance.flows import _parts as parts
 
+from ._sound_autoregressive import SoundAutoregressive
+from ._sound_spline import SoundSpline
+
 if TYPE_CHECKING:
     from bnspec_conformance.flows import DensityEntry, Entry
 
@@ -35,7 +38,7 @@ def sigmoid(x: Array) -> Array:
     return np.where(x >= 0, 1, t) / (1 + t)
 
 
-class SoundFlow:
+class SoundFlow(SoundSpline, SoundAutoregressive):
     """An adapter of flows, and its own flow and density.
 
     Parameters
@@ -302,6 +305,16 @@ class SoundFlow:
             if direction == "inverse":
                 old, new = new, old
             return (*shape[: len(shape) - len(old)], *new)
+        if isinstance(part, parts.Squeezed):
+            pair = (
+                (part.height, part.width, part.channels),
+                (
+                    part.height // part.factor,
+                    part.width // part.factor,
+                    part.channels * part.factor**2,
+                ),
+            )
+            return (*shape[:-3], *pair[direction == "forward"])
         return shape
 
     def narrow(self, value: Any) -> Any:

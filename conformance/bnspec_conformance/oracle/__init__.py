@@ -8,6 +8,7 @@ Bijectors, densities and coupling take functions that are not rational. They are
 bits until the result no longer moves: the error is that of `Exact`, but nothing is proven of the functions of mpmath.
 """
 
+from ._autoregressive import AutoregressiveFlow, autoregressive_masks, places
 from ._batch_bijector import BatchBijector
 from ._batchnorm import Moments, batch_normalization, moments
 from ._bijectors import (
@@ -24,18 +25,21 @@ from ._bijectors import (
     Softplus,
     Tanh,
 )
-from ._coupling import AffineCoupling, Conditioned, dense, dense_conditioner, halves, masked_count
+from ._coupling import AffineCoupling, Conditioned, dense, dense_conditioner, halves, masked_count, squeezed
 from ._densities import MultivariateNormalDiag, Normal, transformed_log_prob
 from ._derivatives import Gradients, gradients
 from ._exact import GUARD_BITS, Exact
 from ._normals import polar_normals
 from ._second import hessian_vector_product
+from ._spline_parameters import SplineParameters, spline_parameters
+from ._splines import RationalQuadraticSpline
 from ._trajectory import Entry, Group, State, Step, trajectory
 
 __all__ = [
     "GUARD_BITS",
     "AbsoluteValue",
     "AffineCoupling",
+    "AutoregressiveFlow",
     "BatchBijector",
     "Bijector",
     "Conditioned",
@@ -49,15 +53,18 @@ __all__ = [
     "Moments",
     "MultivariateNormalDiag",
     "Normal",
+    "RationalQuadraticSpline",
     "Reciprocal",
     "Scale",
     "ScaleMatvecDiag",
     "Shift",
     "Sigmoid",
     "Softplus",
+    "SplineParameters",
     "State",
     "Step",
     "Tanh",
+    "autoregressive_masks",
     "batch_normalization",
     "dense",
     "dense_conditioner",
@@ -66,7 +73,10 @@ __all__ = [
     "hessian_vector_product",
     "masked_count",
     "moments",
+    "places",
     "polar_normals",
+    "spline_parameters",
+    "squeezed",
     "trajectory",
     "transformed_log_prob",
 ]

@@ -16,7 +16,7 @@ from ._parts import Numbers, read
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["AffineCoupling", "Conditioned", "dense", "dense_conditioner", "halves", "masked_count"]
+__all__ = ["AffineCoupling", "Conditioned", "dense", "dense_conditioner", "halves", "masked_count", "squeezed"]
 
 
 class Conditioned(NamedTuple):
@@ -200,3 +200,36 @@ def dense_conditioner(
     return Conditioned(
         Exact(values.numerators[..., :half], values.bits), Exact(values.numerators[..., half:], values.bits)
     )
+
+
+def squeezed(x: ObjectArray, factor: int, direction: str) -> ObjectArray:
+    """Lay out images anew, pixel by pixel: squares of f x f pixels as channels, or back.
+
+    Parameters
+    ----------
+    x : array, shape (*S, H, W, C), any dtype
+        Images.
+    factor : int
+        f.
+    direction : {"forward", "inverse"}
+        Which way.
+
+    Returns
+    -------
+    array, shape (*S, H / f, W / f, f^2 C), or back
+        Channel (a f + b) C + c is channel c of row a and column b of a square.
+    """
+    height, width, channels = x.shape[-3:]
+    shape = (height // factor, width // factor, channels * factor**2)
+    if direction == "inverse":
+        shape = (height * factor, width * factor, channels // factor**2)
+    found = np.empty((*x.shape[:-3], *shape), dtype=x.dtype)
+    large, small = (x, found) if direction == "forward" else (found, x)
+    for row, column, channel in np.ndindex(*large.shape[-3:]):
+        place = row % factor * factor + column % factor
+        at = (..., row // factor, column // factor, place * large.shape[-1] + channel)
+        if direction == "forward":
+            small[at] = large[..., row, column, channel]
+        else:
+            large[..., row, column, channel] = small[at]
+    return found

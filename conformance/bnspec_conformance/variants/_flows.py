@@ -95,6 +95,65 @@ class OtherLogDets(SoundFlow):
         return 2 * (self.dtype.type(np.log(2.0)) - size - np.log1p(np.exp(-2 * size)))
 
 
+class StableSplines(SoundFlow):
+    """Compute splines by sums of positive terms, and of sizes as they are given."""
+
+    def under(self, t: Array, at: Any) -> Array:
+        s = at.height / at.width
+        return s * (t * t + (1 - t) ** 2) + (at.before + at.after) * t * (1 - t)
+
+    def share_of(self, risen: Array, at: Any) -> Array:
+        s, u = at.height / at.width, risen / at.height
+        p = ((1 - u) * at.before - u * at.after) / s
+        root = np.sqrt(p * p + 4 * u * (1 - u))
+        first = p.real >= 0
+        with np.errstate(all="ignore"):
+            return np.where(first, 2 * u / (p + 2 * u + root), 1 - 2 * (1 - u) / (2 * (1 - u) - p + root))
+
+
+class SearchedSplines(SoundFlow):
+    """Find the bin by bisection, and add up the sizes from the last to the first."""
+
+    def searched(self, at: Array, along: Array) -> Array:
+        rows = np.broadcast_to(along[..., 1:-1], (*at.shape, along.shape[-1] - 2)).reshape(at.size, -1)
+        found = [np.searchsorted(row, each, side="right") for row, each in zip(rows, at.ravel(), strict=True)]
+        return np.asarray(found).reshape(at.shape)
+
+    def knots(self, sizes: Array, start: Array) -> Array:
+        ends = [sizes[..., place::-1].sum(axis=-1) for place in range(sizes.shape[-1])]
+        return start + np.stack([np.zeros_like(ends[0]), *ends], axis=-1)
+
+
+class OneUnitAtATime(SoundFlow):
+    """Sample autoregressive flows unit by unit, and never compute one before those that it depends on."""
+
+    def passed(self, part: Any, x: Array) -> tuple[Array, Array]:
+        y = np.zeros_like(x)
+        log_scales = np.zeros_like(x)
+        for unit in np.argsort(self.places(part)):
+            shift, log_scale = (np.broadcast_to(each, x.shape) for each in self.made(part, y))
+            y[..., unit] = x[..., unit] * np.exp(log_scale[..., unit]) + shift[..., unit]
+            log_scales[..., unit] = log_scale[..., unit]
+        return y, log_scales
+
+
+class BeginsWithTheInput(SoundFlow):
+    """Begin the passes of an autoregressive flow at x, and divide by the scale to go back."""
+
+    def passed(self, part: Any, x: Array) -> tuple[Array, Array]:
+        y = x
+        for _ in range(self.passes(part)):
+            shift, log_scale = self.made(part, y)
+            y = x * np.exp(log_scale) + shift
+        return y, log_scale
+
+    def autoregressive(self, part: Any, direction: str, x: Array, ndims: int) -> tuple[Array, Array]:
+        if direction == "forward":
+            return super().autoregressive(part, direction, x, ndims)
+        shift, log_scale = self.made(part, x)
+        return (x - shift) / np.exp(log_scale), self.made_log_det(x, -log_scale, ndims)
+
+
 FLOW_VARIANTS: tuple[type[SoundFlow], ...] = (
     SoundFlow,
     WideInside,
@@ -103,5 +162,9 @@ FLOW_VARIANTS: tuple[type[SoundFlow], ...] = (
     CountTimesSum,
     SumsBackward,
     OtherLogDets,
+    StableSplines,
+    SearchedSplines,
+    OneUnitAtATime,
+    BeginsWithTheInput,
 )
 """All of them, and what they are variants of."""

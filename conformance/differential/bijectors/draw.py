@@ -110,11 +110,14 @@ class Family(NamedTuple):
     drawn : callable
         Takes the options and a random generator to what makes the object of a side, the questions, and the case of a
         layer or None.
+    substrates : tuple of str
+        Where TFP has it.
     """
 
     choices: Mapping[str, tuple[Any, ...]]
     mend: Callable[[Options], None]
     drawn: Callable[[Options, np.random.Generator], tuple[Any, Any, Any]]
+    substrates: tuple[str, ...] = ("tensorflow", "numpy")
 
 
 def draw(name: str, family: Family, seed: int, number: int, forced: Mapping[str, Any] | None = None) -> Draw:

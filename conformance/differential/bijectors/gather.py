@@ -8,14 +8,15 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from differential.judge import Verdict, forget
-from differential.known import explanation, known
+from bnspec_conformance.expectation import forget
+from differential.judge import Verdict
+from differential.known import explanation, known, not_as_listed
 
 from .draw import draw
 from .judge import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from differential.known import Known
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     Makers = Mapping[str, Callable[[], Any]]
 
-__all__ = ["KNOWN", "explained", "listed", "out_of_place", "run"]
+__all__ = ["KNOWN", "explained", "listed", "merged", "out_of_place", "run"]
 
 KNOWN = Path(__file__).with_name("known.toml")
 """The known failures."""
@@ -200,9 +201,38 @@ def out_of_place(found: Mapping[str, Any]) -> list[str]:
         for substrate, side in family["theirs"].items():
             if side["missed_count"]:
                 lines.append(f"{name}: {side['missed_count']} failures of TFP on {substrate} are not in the list")
-        for probe in family["probes"]:
-            if not probe["appears"]:
-                lines.append(f"{name}: the known failure {probe['name']} does not appear on {probe['substrate']}")
-            if probe["version"] != found["version"]:
-                lines.append(f"{name}: {probe['name']} was found in {probe['version']}, not in {found['version']}")
+        for substrate in family["theirs"]:
+            probes = [probe for probe in family["probes"] if probe["substrate"] == substrate]
+            lines += not_as_listed(f"{name} on {substrate}", probes, found["version"])
     return lines
+
+
+def merged(kept: Mapping[str, Any] | None, found: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
+    """Put families that were run again in the place of what is kept of them.
+
+    Parameters
+    ----------
+    kept : mapping or None
+        What is kept of a run, if anything.
+    found : mapping
+        Of a run of some families.
+    order : iterable of str
+        All families.
+
+    Returns
+    -------
+    dict
+        As `found`, with the kept families that it lacks.
+
+    Raises
+    ------
+    ValueError
+        If the two are of different releases, seeds or counts.
+    """
+    if kept is None:
+        return dict(found)
+    for key in ("version", "seed", "count"):
+        if kept[key] != found[key]:
+            raise ValueError(f"{key} must be that of the rows that are kept, {kept[key]}. Got {found[key]}: run all.")
+    families = {**kept["families"], **found["families"]}
+    return {**found, "families": {name: families[name] for name in order if name in families}}

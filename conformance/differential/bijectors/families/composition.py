@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Options = dict[str, Any]
 
-__all__ = ["COMPOSITION", "chain"]
+__all__ = ["COMPOSITION", "chain", "one"]
 
 # What may follow where numbers are of any sign, and where they are positive.
 _REAL = ("Shift", "Scale", "ScaleMatvecDiag", "Exp", "Sigmoid", "Softplus", "Tanh", "Permute", "Reshape", "Blockwise")
@@ -32,7 +32,7 @@ _RAISES = {"Exp", "Softplus", "Sigmoid"}  # from any sign to positive
 _LOWERS = {"Log", "Exp of Invert", "Softplus of Invert"}  # and back
 
 
-def _one(kind: str, shape: Shape, options: Options, random: np.random.Generator) -> tuple[Part, Shape]:
+def one(kind: str, shape: Shape, options: Options, random: np.random.Generator) -> tuple[Part, Shape]:
     """Make a part for events of a shape, and return the shape after it."""
     if kind.endswith(" of Invert"):
         return Part("Invert", parts=(Part(kind.removesuffix(" of Invert")),)), shape
@@ -60,7 +60,7 @@ def _blockwise(shape: Shape, options: Options, random: np.random.Generator, kind
     while left:
         blocks.append(int(random.integers(1, left + 1)))
         left -= blocks[-1]
-    parts = tuple(_one(str(random.choice(kinds)), (size,), options, random)[0] for size in blocks)
+    parts = tuple(one(str(random.choice(kinds)), (size,), options, random)[0] for size in blocks)
     return Part("Blockwise", {"block_sizes": blocks}, parts)
 
 
@@ -95,7 +95,7 @@ def chain(shape: Shape, length: int, options: Options, random: np.random.Generat
             parts.append(_blockwise(shape, options, random, kinds))
             positive = False
             continue
-        part, shape = _one(kind, shape, options, random)
+        part, shape = one(kind, shape, options, random)
         parts.append(part)
         positive = (positive or kind in _RAISES) and kind not in _LOWERS
     return Part("Chain", parts=tuple(reversed(parts))), shape
@@ -106,7 +106,7 @@ def _made(options: Options, random: np.random.Generator) -> tuple[Part, Shape]:
     shape = sizes(random, 1, 5, options["rank"])
     kind = options["kind"]
     if kind in ("Permute", "Reshape"):
-        return _one(kind, shape, options, random)[0], shape
+        return one(kind, shape, options, random)[0], shape
     if kind == "Blockwise":
         return _blockwise(shape, options, random, ("Shift", "Scale", "Tanh", "ScaleMatvecDiag", "Softplus")), shape
     part, after = chain(shape, options["length"], options, random)
