@@ -16,6 +16,7 @@ KINDS = (
     *("identity", "scale", "sigmoid between", "softplus hinge", "diagonal", "permute rows", "reshape", "blocks"),
     *("joint map", "inverse of a chain", "inline", "batch norm of images in training", "real nvp through a bijector"),
     *("conditions in a chain", "flow in training"),
+    *("masked autoregressive flow", "inverse autoregressive flow", "conditional autoregressive flow"),
 )
 """To compile all entries takes minutes."""
 
