@@ -15,7 +15,7 @@ from bnspec_conformance.flows._law import require
 KINDS = (
     *("identity", "scale", "sigmoid between", "softplus hinge", "diagonal", "permute rows", "reshape", "blocks"),
     *("joint map", "inverse of a chain", "inline", "batch norm of images in training", "real nvp through a bijector"),
-    *("conditions in a chain", "flow in training"),
+    *("conditions in a chain", "flow in training", "inverse of a spline", "real nvp by splines", "image flow"),
 )
 """To compile all entries takes minutes."""
 
