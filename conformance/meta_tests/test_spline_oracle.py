@@ -129,7 +129,7 @@ def test_plain_formulas_are_within_the_bounds_and_wrong_ones_are_not(method, bin
             for wrong in wrongs:
                 with pytest.raises(LawBroken):
                     require("wrong", wrong, exact, error, dtype)
-    assert worst > 0.0
+    assert worst > 0.0 or bins == 1
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -137,21 +137,20 @@ def test_errors_that_are_brought_are_followed(method):
     """A number, sizes and slopes that are off by what is said stay within the bound, and use up some of it."""
     random, form = np.random.default_rng(2), FORMATS["float64"]
     widths, heights, slopes, x = drawn(4, "float64", batch=1)
-    off = [1e-4 * np.abs(value) for value in (x, widths, heights, slopes)]
-    given = [Uncertain(value, error) for value, error in zip((x, widths, heights, slopes), off, strict=True)]
+    points = (x, widths, heights, slopes)
+    off = [1e-4 * np.abs(value) for value in points]
+    given = [Uncertain(value, error) for value, error in zip(points, off, strict=True)]
     found = bounds.spline(method, *given, START, Arithmetic(form))
-    least = 1.0
+    shares = []
     for _ in range(50):
-        # Sizes move so that their sum stays, as those of a softmax do.
-        moved = [value + error * random.choice([-1.0, 1.0], value.shape) for value, error in
-                 zip((x, widths, heights, slopes), off, strict=True)]  # fmt: skip
-        for place in (1, 2):
-            moved[place] = given[place].value + (moved[place] - moved[place].mean() - given[place].value + 1.0) / 2.0
-        seen = plain(method, *moved)
-        apart = np.abs(seen - found.value) / found.error
-        assert (apart <= 1.0).all()
-        least = max(least * 0.0, apart.max())
-    assert least > 1e-3
+        moves = [0.99 * error * random.choice([-1.0, 1.0], error.shape) for error in off]
+        # The sum of the sizes stays, as that of a softmax does.
+        moves[1:3] = [(move - move.mean()) / 2.0 for move in moves[1:3]]
+        seen = plain(method, *(value + move for value, move in zip(points, moves, strict=True)))
+        distance = np.abs(seen - found.value)
+        assert (distance <= found.error).all()
+        shares.append((distance / np.maximum(found.error, form.tiny)).max())
+    assert max(shares) > 1e-2
 
 
 def test_knots_of_a_network():
