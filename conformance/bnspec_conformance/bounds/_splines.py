@@ -24,8 +24,8 @@ __all__ = ["spline", "spline_parameters"]
 _QUOTIENT = 16.0
 """Roundings of a rise or of a share, once what they are computed of is given, by formulas in which none cancels.
 
-The divisor s + (d' + d - 2 s) t (1 - t) is no less than a third of the sum of the sizes of its terms, and is one of these. The formula
-of the roots of a quadratic equation is not: where slopes are far from s, it may leave this bound.
+The divisor s + (d' + d - 2 s) t (1 - t) is no less than a third of the sum of the sizes of its terms, and is one of
+these. The formula of the roots of a quadratic equation is not: where slopes are far from s, it may leave this bound.
 """
 
 
