@@ -49,7 +49,7 @@ from ._parts import (
 )
 from ._relations import apart
 from ._statistics import Statistics, batch_statistics, estimated, exact_statistics, weighted_statistics
-from ._variables import empirical, penalty, projection
+from ._variables import adam, empirical, penalty, projection
 
 __all__ = [
     "DEFINITION",
@@ -66,6 +66,7 @@ __all__ = [
     "Uncertain",
     "accumulated",
     "accuracy_goal",
+    "adam",
     "apart",
     "averaged",
     "batch_log_det",

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import bnspec
+from bnspec_conformance.report import document
 
-from ..report import document
 from . import DATA, MODELS, gaussian, reference, trained
 from ._report import draw, largest_share, made, text
 from ._runs import NOISE

@@ -10,8 +10,8 @@ import numpy as np
 import bnspec
 from bnspec.arrays import common_namespace, fold_in, random_key
 from bnspec.training import batch_rows
+from bnspec_conformance import bounds
 
-from .. import bounds
 from ._models import OPTIMIZER, SEED
 
 if TYPE_CHECKING:

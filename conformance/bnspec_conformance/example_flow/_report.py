@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..report import document
+from bnspec_conformance.report import document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,8 +82,8 @@ def largest_share(result: dict[str, Any]) -> float:
     for model, runs in result["data"]["digits"]["runs"].items():
         known = result["reference"][model]
         losses, bound = np.asarray(known["losses"]), np.asarray(known["bound"])
-        for run in runs.values():
-            shares.append(float((np.abs(np.asarray(run["losses"][: len(losses)]) - losses) / bound).max()))
+        distances = (np.abs(np.asarray(run["losses"][: len(losses)]) - losses) for run in runs.values())
+        shares += [float((distance / bound).max()) for distance in distances]
     return max(shares)
 
 
@@ -91,7 +91,7 @@ def made(result: dict[str, Any]) -> str:
     """Return the section of the page."""
     densities, wine, distances = text(result)
     pictures = (
-        "![Loss curves of three frameworks that lie on one another, with batch norm below those without](flows-losses.png)",
+        "![Loss curves of three frameworks that lie on one another, lower with batch norm](flows-losses.png)",
         "![Digits of the data set, and samples of each flow](flows-samples.png)",
     )
     return document.section("flows", "nox -s example_flow", [densities, *pictures, distances, wine])
