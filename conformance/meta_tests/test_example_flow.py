@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnspec_conformance import example_flow
+from bnspec_conformance import bounds, example_flow
 from bnspec_conformance.example_flow import _report
 from bnspec_conformance.report import document
 
@@ -33,7 +33,7 @@ def test_the_gaussian_is_that_of_its_formula():
     density = -0.5 * (white**2).sum(axis=0) - np.log(np.diag(factor)).sum() - 32.0 * np.log(2.0 * np.pi)
     density = density + np.log(0.9 / 17.0 / (p[1] * (1.0 - p[1]))).sum(axis=1)
     condition = np.linalg.cond(np.cov(y.T))
-    assert abs(found.mean - density.mean()) <= condition * 2.0**-45 * abs(density.mean())
+    assert abs(found.mean - density.mean()) <= condition * bounds.accumulated(256, 2.0**-53) * abs(density.mean())
     assert found.events == len(held_out) == 397
 
 
