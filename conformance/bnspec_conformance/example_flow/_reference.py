@@ -110,14 +110,14 @@ def _links(flow: TransformedDistribution) -> list[Bijector]:
 
 
 def _compiled(flow: TransformedDistribution, backend: Any, batch_norm: bool) -> Any:
-    condition = {"training": True} if batch_norm else {}
+    condition: dict[str, Any] = {"training": True} if batch_norm else {}
 
     def mean(x: Any, nears: Any) -> Any:
         """Return the loss, with the input of every link, the base and each event's share multiplied."""
         *links, base, shares = nears
         total = 0.0
         for part, near in zip(_links(flow), links, strict=True):
-            known = condition if "training" in (part.condition_names or ()) else {}
+            known: dict[str, Any] = condition if "training" in (part.condition_names or ()) else {}
             x, log_det = part.inverse_and_log_det(x * near, event_ndims=1, **known)
             total = total + log_det
         return -common_namespace(x=x).mean((flow.distribution.log_prob(x * base) + total) * shares)
