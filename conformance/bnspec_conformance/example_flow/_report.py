@@ -164,13 +164,13 @@ def _draw_samples(samples: dict[str, Any], plt: Any, path: Path) -> None:
     figure, axes = plt.subplots(1, len(samples), figsize=(2.2 * len(samples), 3.2))
     for axis, (title, images) in zip(axes, samples.items(), strict=True):
         tiles = np.clip(np.floor(images[: rows * columns]), 0.0, 16.0).reshape(rows, columns, side, side)
-        framed = np.pad(tiles, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=8.0)
+        framed = np.pad(tiles, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=3.0)
         sheet = framed.transpose(0, 2, 1, 3).reshape(rows * (side + 1), columns * (side + 1))
         axis.imshow(sheet[:-1, :-1], cmap="gray_r", vmin=0.0, vmax=16.0)
         axis.set_title(title.replace(", ", "\n"), fontsize=9)
         axis.set_axis_off()
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)
 
 
