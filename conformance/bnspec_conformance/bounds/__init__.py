@@ -51,7 +51,7 @@ from ._relations import apart
 from ._slopes import Slope, contracted, elementwise_slope, joined, stepped, tanh_step
 from ._splines import spline, spline_parameters
 from ._statistics import Statistics, batch_statistics, estimated, exact_statistics, weighted_statistics
-from ._variables import empirical, penalty, projection
+from ._variables import adam, empirical, penalty, projection
 
 __all__ = [
     "DEFINITION",
@@ -69,6 +69,7 @@ __all__ = [
     "Uncertain",
     "accumulated",
     "accuracy_goal",
+    "adam",
     "apart",
     "averaged",
     "batch_log_det",
