@@ -200,9 +200,8 @@ def out_of_place(found: Mapping[str, Any]) -> list[str]:
         for substrate, side in family["theirs"].items():
             if side["missed_count"]:
                 lines.append(f"{name}: {side['missed_count']} failures of TFP on {substrate} are not in the list")
-        for substrate in family["theirs"]:
-            probes = [probe for probe in family["probes"] if probe["substrate"] == substrate]
-            lines += not_as_listed(f"{name} on {substrate}", probes, found["version"])
+        for probe in family["probes"]:
+            lines += not_as_listed(f"{name} on {probe['substrate']}", [probe], found["version"])
     return lines
 
 
