@@ -295,7 +295,6 @@ def test_a_falling_map_is_told_by_the_signs_of_its_factors():
 def test_a_family_that_is_run_again_leaves_the_rows_of_the_others():
     kept = {"version": "1", "seed": 1, "count": 2, "families": {"a": 1, "b": 2}}
     found = {**kept, "families": {"c": 4, "a": 3}}
-    assert gather.merged(kept, found, ["a", "b", "c"])["families"] == {"a": 3, "b": 2, "c": 4}
-    assert gather.merged(None, found, ["a"]) == found
-    with pytest.raises(ValueError, match="seed must be that of the rows that are kept, 1"):
-        gather.merged(kept, {**found, "seed": 5}, ["a", "b", "c"])
+    assert gather.merged([kept, found], ["a", "b", "c"]) == {**kept, "families": {"a": 3, "b": 2, "c": 4}}
+    with pytest.raises(ValueError, match=r"seed must be the same for all families. Got \[1, 5\]"):
+        gather.merged([kept, {**found, "seed": 5}], ["a", "b", "c"])

@@ -28,7 +28,7 @@ def _figures(probe: Mapping[str, Any]) -> str:
         if name.startswith("dtype of"):
             parts.append(f"another {name}")
         elif ratio is None:
-            parts.append(f"{name} is not finite" if "log" in name else f"another {name}")
+            parts.append(f"{name} is not finite" if "log" in name or "derivative" in name else f"another {name}")
         else:
             parts.append(off(name, error, ratio))
     return "; ".join(parts)

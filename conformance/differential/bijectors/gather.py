@@ -205,32 +205,31 @@ def out_of_place(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def merged(kept: Mapping[str, Any] | None, found: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
-    """Put families that were run again in the place of what is kept of them.
+def merged(results: Sequence[Mapping[str, Any]], order: Iterable[str]) -> dict[str, Any]:
+    """Put the families of several runs together.
 
     Parameters
     ----------
-    kept : mapping or None
-        What is kept of a run, if anything.
-    found : mapping
-        Of a run of some families.
+    results : sequence of mapping
+        At least one; of a family in several of them, the last counts.
     order : iterable of str
         All families.
 
     Returns
     -------
     dict
-        As `found`, with the kept families that it lacks.
+        ``version``, ``seed``, ``count`` and ``families``.
 
     Raises
     ------
     ValueError
-        If the two are of different releases, seeds or counts.
+        If they are of several releases, seeds or counts.
     """
-    if kept is None:
-        return dict(found)
+    shared = {}
     for key in ("version", "seed", "count"):
-        if kept[key] != found[key]:
-            raise ValueError(f"{key} must be that of the rows that are kept, {kept[key]}. Got {found[key]}: run all.")
-    families = {**kept["families"], **found["families"]}
-    return {**found, "families": {name: families[name] for name in order if name in families}}
+        values = {found[key] for found in results}
+        if len(values) > 1:
+            raise ValueError(f"{key} must be the same for all families. Got {sorted(values)}: run all again.")
+        shared[key] = values.pop()
+    families = {name: family for found in results for name, family in found["families"].items()}
+    return {**shared, "families": {name: families[name] for name in order if name in families}}
