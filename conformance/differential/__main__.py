@@ -117,12 +117,12 @@ def _run(options: argparse.Namespace) -> dict[Page, Any]:
         variables = None
         if not options.names:
             variables = pool.submit(_worked, "differential.variables", [], legacy, options, raw)
-        families = {
-            name: pool.submit(_worked, "differential.bijectors", [name], legacy, options, raw)
+        families = [
+            pool.submit(_worked, "differential.bijectors", [name], legacy, options, raw)
             for name in (options.family or FAMILIES if _BIJECTORS in names else ())
-        }
+        ]
         runs = {name: job.result() for name, job in jobs.items()}
-        found = [job.result() for job in families.values()]
+        found = [job.result() for job in families]
     results: dict[Page, Any] = {}
     if layers:
         results[LAYERS] = {

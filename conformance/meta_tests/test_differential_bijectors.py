@@ -114,7 +114,8 @@ TRAPS = [
     ("MaskedAutoregressiveFlow", {"form": "network", "masked": False, "hidden": 2}),
     ("MaskedAutoregressiveFlow", {"form": "template", "masked": False, "hidden": 0}),
     ("MaskedAutoregressiveFlow", {"form": "network", "dtype": "float64", "hidden": 1, "condition": "all_layers"}),
-    ("MaskedAutoregressiveFlow", {"form": "network", "refused": True}),
+    ("MaskedAutoregressiveFlow", {"form": "network", "refused": "event_ndims"}),
+    ("MaskedAutoregressiveFlow", {"form": "network", "refused": "hidden_degrees"}),
 ]
 
 
