@@ -36,9 +36,7 @@ class Exp(_Elementwise):
         By default, ``"exp"``.
     """
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the map rises everywhere: yes."""
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
         return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
@@ -64,9 +62,7 @@ class Log(_Elementwise):
         By default, ``"log"``.
     """
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the map rises everywhere: yes."""
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
         return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
@@ -118,9 +114,7 @@ class Tanh(_Elementwise):
     inverse is -log(1 - y) - log(1 + y).
     """
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the map rises everywhere: yes."""
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
         return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:

@@ -74,9 +74,7 @@ class Sigmoid(Bijector):
         """The upper end, as it was given."""
         return self._high
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the map rises everywhere: yes."""
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
         return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
@@ -151,9 +149,7 @@ class Softplus(Bijector):
         """The end of the half-line, as it was given."""
         return self._low
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the map rises everywhere: yes."""
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
         return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:

@@ -221,6 +221,22 @@ def shifted(draw: Draw) -> Elementwise:
     return Elementwise("Shift", {"shift": draw.normal((4,), -0.8)})
 
 
+def joined(draw: Draw) -> Chained:
+    """Map numbers and vectors side by side, in two steps and the inverse of one."""
+    return Chained(
+        (
+            Joint((shifted_by(draw), Reshaped((2, 2), (4,)))),
+            Inverted(Joint((SIMPLE["Log"], Elementwise("Scale", {"scale": draw.factors((4,))})))),
+            Joint((Elementwise("Scale", {"scale": draw.factors(())}), Permuted((2, 0, 3, 1)))),
+        )
+    )
+
+
+def shifted_by(draw: Draw) -> Elementwise:
+    """Return a shift by one number, which lies below what is mapped back."""
+    return Elementwise("Shift", {"shift": draw.uniform(-0.9, -0.6, ())})
+
+
 SIMPLE = {name: Elementwise(name) for name in ("Exp", "Log", "Reciprocal", "Sigmoid", "Softplus", "Tanh", "Identity")}
 
 ROWS: dict[str, Maker] = {
@@ -271,6 +287,16 @@ ROWS: dict[str, Maker] = {
     "joint map": of(
         lambda d: Joint((SIMPLE["Exp"], Elementwise("Scale", {"scale": d.factors((3,))}))),
         lambda d: (d.normal((2, 3)), d.normal((2, 3), -0.7)),
+        event_ndims=(0,),
+    ),
+    "chain of joint maps": of(
+        joined,
+        lambda d: (d.normal((2, 3)), d.normal((2, 3, 4), -0.7)),
+        event_ndims=(0,),
+    ),
+    "inverse of a chain of joint maps": of(
+        lambda d: Inverted(joined(d)),
+        lambda d: (d.uniform(2.5, 9.0, (2, 3)), d.normal((2, 3, 2, 2))),
         event_ndims=(0,),
     ),
     "inverse of exp": of(lambda d: Inverted(SIMPLE["Exp"]), positives),
@@ -358,6 +384,7 @@ ROWS: dict[str, Maker] = {
 
 ALSO = {
     "float64": (
+        "chain of joint maps",
         "scale", "exp", "sigmoid between", "softplus hinge", "tanh", "diagonal", "blocks", "inverse of a chain",
         "batch norm", "batch norm in training", "batch norm, several axes", "adjusted batch norm", "real nvp",
         "real nvp by a network", "flow", "flow in training",

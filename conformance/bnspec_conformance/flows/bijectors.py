@@ -257,7 +257,7 @@ def _require_determinant(
 
 
 STEP = 2.0**-12
-DOUBLE = tuple(entry for entry in SMOOTH if entry.dtype == "float64")
+DOUBLE = tuple(entry for entry in SMOOTH if entry.dtype == "float64" and not entry.structured)
 
 
 class _Ends(NamedTuple):
