@@ -56,7 +56,7 @@ def test_nothing_is_out_of_place(result):
 def test_each_family_agrees_often_and_runs_on_every_backend(result):
     for family in result["families"].values():
         assert family["theirs"]["tensorflow"]["agree"] >= 200
-        assert family["ours"]["numpy"]["configurations"] == result["count"]
+        assert family["ours"]["numpy"]["configurations"] >= result["count"]
         assert list(family["ours"]) == ["numpy", "array-api-strict", "torch", "jax", "tensorflow"]
         assert all(side["configurations"] >= 30 for side in family["ours"].values())
 
@@ -295,7 +295,7 @@ def test_a_falling_map_is_told_by_the_signs_of_its_factors():
 
 def test_a_family_that_is_run_again_leaves_the_rows_of_the_others():
     kept = {"version": "1", "seed": 1, "count": 2, "families": {"a": 1, "b": 2}}
-    found = {**kept, "families": {"c": 4, "a": 3}}
+    found = {**kept, "count": 5, "families": {"c": 4, "a": 3}}
     assert gather.merged([kept, found], ["a", "b", "c"]) == {**kept, "families": {"a": 3, "b": 2, "c": 4}}
     with pytest.raises(ValueError, match=r"seed must be the same for all families. Got \[1, 5\]"):
         gather.merged([kept, {**found, "seed": 5}], ["a", "b", "c"])

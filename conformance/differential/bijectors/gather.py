@@ -218,15 +218,15 @@ def merged(results: Sequence[Mapping[str, Any]], order: Iterable[str]) -> dict[s
     Returns
     -------
     dict
-        ``version``, ``seed``, ``count`` and ``families``.
+        ``version``, ``seed``, ``families``, and ``count``, the least number of draws of any family.
 
     Raises
     ------
     ValueError
-        If they are of several releases, seeds or counts.
+        If they are of several releases or seeds.
     """
-    shared = {}
-    for key in ("version", "seed", "count"):
+    shared: dict[str, Any] = {"count": min(found["count"] for found in results)}
+    for key in ("version", "seed"):
         values = {found[key] for found in results}
         if len(values) > 1:
             raise ValueError(f"{key} must be the same for all families. Got {sorted(values)}: run all again.")

@@ -108,7 +108,7 @@ def _refused(what: str, size: int) -> Question:
 AUTOREGRESSIVE = Family(
     {
         "form": ("network", "network", "bijector", "template", "template", "function"),
-        "dtype": ("float32", "float32", "float64"),
+        "dtype": ("float32", "float32", "float32", "float64"),
         "order": ("left-to-right", "left-to-right", "right-to-left", "listed"),
         "returns": ("both", "both", "both", "shift", "log_scale"),
         "activation": ("relu", "tanh"),
@@ -116,7 +116,7 @@ AUTOREGRESSIVE = Family(
         "condition": ("none", "none", "all_layers", "first_layer"),
         "batch": (0, 1, 1, 2),
         "inverted": (False, False, True),
-        "masked": (True,) * 9 + (False,),
+        "masked": (True,) * 19 + (False,),
         "refused": ("nothing",) * 18 + ("event_ndims", "hidden_degrees"),
     },
     _mend,

@@ -225,7 +225,10 @@ def _mend(options: Options) -> None:
 
 COMPOSITION = Family(
     {
-        "kind": ("Chain", "Chain", "Chain", "nested", "Invert", "Blockwise", "Permute", "Reshape", "JointMap", "Chain of JointMap"),
+        "kind": (
+            *("Chain", "Chain", "Chain", "nested", "Invert", "Blockwise", "Permute", "Reshape", "JointMap"),
+            "Chain of JointMap",
+        ),
         "dtype": ("float32", "float64"),
         "rank": (1, 1, 2),
         "batch": (0, 1, 1, 2),
