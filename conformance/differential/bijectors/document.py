@@ -91,8 +91,8 @@ def made(result: Mapping[str, Any]) -> str:
     seconds = sum(family["seconds"] for family in result["families"].values())
     counted = (
         f"{result['version']}, seed {result['seed']}: {result['count']} draws of each family or more, in "
-        f"{seconds / 60:.0f} minutes. An error is given as a fraction of its bound: within it, at most 1. bnspec runs all draws on "
-        "NumPy, and the first ones on the other backends."
+        f"{seconds / 60:.0f} minutes. An error is given as a fraction of its bound: within it, at most 1. bnspec runs "
+        "all draws on NumPy, and the first ones on the other backends."
     )
     parts = [counted, _counts(result), "### Known failures", _known(result)]
     explained = "The worst errors as fractions of their bounds, of TFP where no known failure is in the way."
