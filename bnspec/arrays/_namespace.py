@@ -43,6 +43,8 @@ def common_namespace(**arrays: Any) -> Any:
     given = {name: array for name, array in arrays.items() if array is not None}
     spaces = {name: _namespace_of(name, array) for name, array in given.items()}
     first, xp = next(iter(spaces.items()))
+    if len(given) == 1:
+        return xp
     for name, other in spaces.items():
         if other is not xp:
             raise TypeError(

@@ -269,6 +269,10 @@ class Bijector(Shapes):
         hook = f"_{direction}_and_log_det"
         return getattr(type(self), hook) is not getattr(Bijector, hook)
 
+    def _needs(self) -> list[tuple[Any, Any]]:
+        """List for each array of an input what gives numbers their library, and the dtype that it must have."""
+        return [(self._like(), self.dtype)]
+
     def _as_min_ndims(self, name: str, ndims: Any) -> Any:
         return as_ndims(name, ndims, 0)
 
@@ -337,10 +341,7 @@ class Bijector(Shapes):
         log_det : callable without arguments
             Returns the log-det, of the shape of the batch.
         """
-        if direction == "forward" and not self.is_injective:
-            raise NotImplementedError(
-                message(f"{self.name} must be injective to have a forward log-det", "Take that of the inverse.")
-            )
+        self._require_log_det(direction)
         before, after = (getattr(self, f"{each}_min_event_ndims") for each in (direction, OTHER[direction]))
         ndims = before if event_ndims is None else as_ndims("event_ndims", event_ndims, before)
         self._require_rank(x, ndims)
@@ -356,6 +357,12 @@ class Bijector(Shapes):
             return reduced(self.name, found, x, y, ndims, before, after)
 
         return y, total
+
+    def _require_log_det(self, direction: str) -> None:
+        if direction == "forward" and not self.is_injective:
+            raise NotImplementedError(
+                message(f"{self.name} must be injective to have a forward log-det", "Take that of the inverse.")
+            )
 
     def _require_rank(self, x: Any, ndims: int) -> None:
         if len(shape_of(x)) < ndims:

@@ -78,6 +78,9 @@ class Invert(Bijector):
     def _like(self) -> Any:
         return self._inverted._like()
 
+    def _needs(self) -> list[tuple[Any, Any]]:
+        return self._inverted._needs()
+
     def _as_min_ndims(self, name: str, ndims: Any) -> Any:
         return ndims
 

@@ -13,7 +13,7 @@ from bnspec.variables._arguments import (
     resolved,
 )
 from bnspec.variables._module import Module, assign_all, transaction
-from bnspec.variables._named import Named, common_like, require_name, rounded
+from bnspec.variables._named import Named, common_like, common_needs, require_name, rounded, widened
 from bnspec.variables._scope import current, scope
 from bnspec.variables._variable import Variable, copied, from_numpy, require_concrete, taken
 
@@ -25,6 +25,7 @@ __all__ = [
     "as_parameter",
     "assign_all",
     "common_like",
+    "common_needs",
     "copied",
     "current",
     "default_like",
@@ -42,4 +43,5 @@ __all__ = [
     "scope",
     "taken",
     "transaction",
+    "widened",
 ]

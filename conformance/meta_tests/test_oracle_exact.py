@@ -152,7 +152,10 @@ def runtime_imports(path):
 FORWARD = {"_forward", "_forward_averages", "_forward_layer", "_forward_mode", "_forward_parts"}
 SECOND = {"multiprecision", "_dual", "_jacobian"} | FORWARD
 # Exponentials and logarithms are not fractions: what flows are made of is computed in many digits, beside the first.
-FLOWS = {"_batch_bijector", "_bijectors", "_coupling", "_densities", "_multiple", "_normals"}
+FLOWS = {"_autoregressive", "_batch_bijector", "_bijectors", "_coupling", "_densities", "_multiple", "_normals"} | {
+    "_spline_parameters",
+    "_splines",
+}
 
 
 def test_the_oracle_imports_nothing_that_it_judges():

@@ -19,7 +19,6 @@ from ._parts import (
     Elementwise,
     Inlined,
     Inverted,
-    Joint,
     Normalized,
     Permuted,
     Reshaped,
@@ -267,11 +266,6 @@ ROWS: dict[str, Maker] = {
         ),
         vectors(5),
         event_ndims=(1,),
-    ),
-    "joint map": of(
-        lambda d: Joint((SIMPLE["Exp"], Elementwise("Scale", {"scale": d.factors((3,))}))),
-        lambda d: (d.normal((2, 3)), d.normal((2, 3), -0.7)),
-        event_ndims=(0,),
     ),
     "inverse of exp": of(lambda d: Inverted(SIMPLE["Exp"]), positives),
     "inverse of a diagonal": of(

@@ -23,7 +23,6 @@ from ._parts import (
     Elementwise,
     Inlined,
     Inverted,
-    Joint,
     Normalized,
     Part,
     Permuted,
@@ -31,6 +30,7 @@ from ._parts import (
     SplineCoupled,
     Splined,
     Squeezed,
+    apart,
     ranks,
 )
 from ._way import Followed, Way, added, given, nothing, picked, total
@@ -63,16 +63,19 @@ def followed(part: Part, direction: str, x: Any, event_ndims: int, way: Way) -> 
     log_det : Followed
         Of the shape of the batch.
     """
+    several = apart(part)
+    if several is not None:
+        pairs = [
+            followed(one, direction, each, _least(one, direction), way) for one, each in zip(several, x, strict=True)
+        ]
+        log_dets = [log_det for _, log_det in pairs]
+        return tuple(value for value, _ in pairs), added(log_dets, log_dets[0].shape, way)
     if isinstance(part, Inlined):
         return followed(part.part, direction, x, event_ndims, way)
     if isinstance(part, Inverted):
         return followed(part.part, "inverse" if direction == "forward" else "forward", x, event_ndims, way)
     if isinstance(part, Chained):
         return _chained(part, direction, x, event_ndims, way)
-    if isinstance(part, Joint):
-        pairs = [followed(one, direction, each, ranks(one)[0], way) for one, each in zip(part.parts, x, strict=True)]
-        log_dets = [log_det for _, log_det in pairs]
-        return tuple(value for value, _ in pairs), added(log_dets, log_dets[0].shape, way)
     batch = x.shape[: len(x.shape) - event_ndims]
     if isinstance(part, Permuted):
         order = list(part.permutation) if direction == "forward" else np.argsort(part.permutation).tolist()
@@ -94,7 +97,14 @@ def followed(part: Part, direction: str, x: Any, event_ndims: int, way: Way) -> 
         return _coupled(part, direction, x, event_ndims, way)
     if isinstance(part, Autoregressive):
         return autoregressed(part, direction, x, event_ndims, way)
-    return _elementwise(part, direction, x, event_ndims, way)
+    if isinstance(part, Elementwise):
+        return _elementwise(part, direction, x, event_ndims, way)
+    raise TypeError(part)  # a Joint comes apart
+
+
+def _least(part: Part, direction: str) -> int:
+    before, after = ranks(part)
+    return before if direction == "forward" else after
 
 
 def _elementwise(part: Elementwise, direction: str, x: Followed, event_ndims: int, way: Way) -> tuple[Any, Followed]:

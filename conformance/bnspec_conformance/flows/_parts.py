@@ -31,6 +31,7 @@ __all__ = [
     "SplineCoupled",
     "Splined",
     "Squeezed",
+    "apart",
     "normalizations",
     "ranks",
 ]
@@ -323,6 +324,19 @@ def ranks(part: Part) -> tuple[int, int]:
     else:
         least = 1
     return least, least
+
+
+def apart(part: Part) -> tuple[Part, ...] | None:
+    """Return what maps each array of a tuple by itself; None of a part that maps one array."""
+    if isinstance(part, Joint):
+        return part.parts
+    if isinstance(part, Inverted):
+        inner = apart(part.part)
+        return None if inner is None else tuple(Inverted(each) for each in inner)
+    columns = [apart(each) for each in part.parts] if isinstance(part, Chained) else []
+    if not columns or columns[0] is None:
+        return None
+    return tuple(Chained(each) for each in zip(*(column or () for column in columns), strict=True))
 
 
 def normalizations(part: Part) -> list[Normalized]:
