@@ -192,6 +192,9 @@ class SoundFlow(SoundSpline, SoundAutoregressive):
 
     def run(self, part: Any, direction: str, x: Array, ndims: int) -> tuple[Array, Array]:
         """Run a part: the value, and the log-det of events of a rank."""
+        columns = parts.apart(part)
+        if columns is not None:
+            return self.joint(parts.Joint(columns), direction, x, ndims)
         found: tuple[Array, Array] = getattr(self, type(part).__name__.lower())(part, direction, x, ndims)
         return found
 
@@ -258,7 +261,10 @@ class SoundFlow(SoundSpline, SoundAutoregressive):
 
     def joint(self, part: Any, direction: str, x: Any, ndims: int) -> tuple[Any, Array]:
         """Map each array."""
-        pairs = [self.run(one, direction, each, parts.ranks(one)[0]) for one, each in zip(part.parts, x, strict=True)]
+        pairs = [
+            self.run(one, direction, each, parts.ranks(one)[direction == "inverse"])
+            for one, each in zip(part.parts, x, strict=True)
+        ]
         return tuple(value for value, _ in pairs), sum(log_det for _, log_det in pairs)
 
     def permutation(self, part: Any, direction: str) -> Any:
@@ -294,6 +300,9 @@ class SoundFlow(SoundSpline, SoundAutoregressive):
 
     def shaped(self, part: Any, direction: str, shape: Any) -> Any:
         """Tell the shape after a part."""
+        columns = parts.apart(part)
+        if columns is not None:
+            return tuple(self.shaped(one, direction, each) for one, each in zip(columns, shape, strict=True))
         if isinstance(part, parts.Inverted):
             return self.shaped(part.part, "inverse" if direction == "forward" else "forward", shape)
         if isinstance(part, parts.Chained):
