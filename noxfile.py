@@ -115,7 +115,7 @@ def differential(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False)
 def modes(session: nox.Session) -> None:
-    """Try every law on every case in every mode of TensorFlow; the table is in docs/backends.md."""
+    """Try every law on every case in every mode of a backend (``-- --backend jax``); see docs/backends.md."""
     session.run(shared(session), "-m", "bnspec_conformance.modes", *session.posargs, env=QUIET, external=True)
 
 
@@ -127,6 +127,17 @@ def digits(session: nox.Session) -> None:
     session.run(*install, external=True)
     write = ["--docs", "docs"]
     session.run(python, "-m", "bnspec_conformance.digits", *write, *session.posargs, env=QUIET, external=True)
+
+
+@nox.session(venv_backend="none", default=False)
+def example_flow(session: nox.Session) -> None:
+    """Train flows on real data on every framework, and evaluate them; the page is docs/flows.md."""
+    python = shared(session)
+    install = [python, "-m", "pip", "install", "--quiet", "--constraint", str(CONSTRAINTS), "--group", "docs"]
+    session.run(*install, external=True)
+    write = ["--docs", "docs"]
+    env = {**QUIET, "OMP_NUM_THREADS": "1"}  # the arrays are too small for more
+    session.run(python, "-m", "bnspec_conformance.example_flow", *write, *session.posargs, env=env, external=True)
 
 
 @nox.session(venv_backend="none", default=False)

@@ -2,7 +2,7 @@
 
 from importlib import metadata
 
-from bnspec import bijectors, conventions, distributions, layers, variables
+from bnspec import bijectors, conventions, distributions, flows, layers, training, variables
 from bnspec.batchnorm import (
     Accumulators,
     BatchNorm,
@@ -37,9 +37,11 @@ __all__ = [
     "convert",
     "default_backend",
     "distributions",
+    "flows",
     "layers",
     "moments",
     "set_default_backend",
+    "training",
     "variables",
     "weighted_moments",
 ]

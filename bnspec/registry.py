@@ -129,7 +129,8 @@ def backend_of(array: Any, *, name: str = "array") -> Any:
     Notes
     -----
     The entry points of the group ``bnspec.arrays`` are named after the root modules of the types of arrays; the
-    first base class that one is named after decides. To trace with ``torch.compile``, call it once before, eagerly.
+    first base class that one is named after decides. ``torch.compile`` cannot trace this search: where the first call
+    of all is compiled, ask for ``bnspec.backend("torch")`` before, which finds the arrays of torch.
     """
     kind = type(array)
     if kind in _BACKENDS:

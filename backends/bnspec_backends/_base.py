@@ -203,13 +203,16 @@ class Backend(Beyond):
         """
         return {}
 
-    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+    def value_and_grad(self, function: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., tuple[Any, Any]]:
         """Differentiate a scalar function by its first argument, a tuple of arrays.
 
         Parameters
         ----------
         function : callable
-            Maps a tuple of arrays, and further arguments, to an array of shape ().
+            Maps a tuple of arrays, and further arguments, to an array of shape (); with `has_aux`, to a pair of that
+            and of whatever else it computes, arrays or nested tuples of arrays.
+        has_aux : bool
+            Whether there is such a pair, which is then the value.
 
         Returns
         -------

@@ -72,8 +72,11 @@ class Jax(Backend):
         compiled: Callable[..., Any] = jax.jit(function)
         return compiled
 
-    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-        differentiated: Callable[..., tuple[Any, Any]] = jax.value_and_grad(function)
+    def modes(self) -> Mapping[str, Callable[[Callable[..., Any]], Callable[..., Any]]]:
+        return {"jit": self.compile}
+
+    def value_and_grad(self, function: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., tuple[Any, Any]]:
+        differentiated: Callable[..., tuple[Any, Any]] = jax.value_and_grad(function, has_aux=has_aux)
         return differentiated
 
     def synchronize(self, array: Any) -> None:

@@ -62,14 +62,15 @@ class TensorFlow(Backend):
         late = {"refusal": "N is not known before the call runs"}
         return late if "unknown" in mode else {}
 
-    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+    def value_and_grad(self, function: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., tuple[Any, Any]]:
         def differentiated(first: Any, *rest: Any) -> tuple[Any, Any]:
             # A fresh identity: the tape would count uses of the caller's own tensor inside the function too.
             first = tf.nest.map_structure(tf.identity, first)
             with tf.GradientTape() as tape:
                 tape.watch(first)
                 value = function(first, *rest)
-            gradients = tape.gradient(value, first, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            scalar = value[0] if has_aux else value
+            gradients = tape.gradient(scalar, first, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             # The gradient of a gather is a tensor only once it is converted.
             return value, tf.nest.map_structure(tf.convert_to_tensor, gradients)
 

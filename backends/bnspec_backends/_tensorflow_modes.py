@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -17,8 +18,10 @@ _KEPT = 1000  # graphs of one function
 _VALUES = (int, float, complex, str, type(None), type(...), slice, tf.DType)
 
 
-def _traced(specify: Callable[[Any], Any], **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Call a function inside a ``tf.function`` whose every tensor has the shape that `specify` returns."""
+def _by_signature(
+    specify: Callable[[Any], Any], make: Callable[[Callable[..., Any], Any], Callable[..., Any]]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Turn a function into what `make` makes of it, once for each signature of tensors of the shapes of `specify`."""
 
     def mode(function: Callable[..., Any]) -> Callable[..., Any]:
         graphs: dict[Any, Any] = {}
@@ -31,12 +34,7 @@ def _traced(specify: Callable[[Any], Any], **options: Any) -> Callable[[Callable
             key = (rest, tuple(signature))
             if not known or key not in graphs:
                 restores: list[Any] = []
-                graphs[key] = (
-                    tf.function(
-                        _body(function, rebuild, restores), input_signature=signature, autograph=False, **options
-                    ),
-                    restores,
-                )
+                graphs[key] = make(_body(function, rebuild, restores), signature), restores
                 if len(graphs) > _KEPT:
                     graphs.pop(next(iter(graphs)))
             graph, restores = graphs[key]
@@ -94,21 +92,42 @@ def _split(nested: Any) -> tuple[list[Any], Callable[[Any], Any]]:
     return [], lambda values: nested
 
 
-def _saved(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Export to a SavedModel with an unknown leading size, load it, and call what was loaded."""
+def _traced(body: Callable[..., Any], signature: Any, **options: Any) -> Callable[..., Any]:
+    """Make a ``tf.function``."""
+    graph: Callable[..., Any] = tf.function(body, input_signature=signature, autograph=False, **options)
+    return graph
 
-    def called(*args: Any, **kwargs: Any) -> Any:
-        tensors, rebuild = _split((args, kwargs))
-        restores: list[Any] = []
-        signature = [tf.TensorSpec(_batch_unknown(each), each.dtype) for each in tensors]
-        module = tf.Module()
-        module.body = tf.function(_body(function, rebuild, restores), input_signature=signature, autograph=False)
-        with tempfile.TemporaryDirectory() as folder:
-            tf.saved_model.save(module, folder)
-            loaded = tf.saved_model.load(folder)
-            return restores[-1](loaded.body(*tensors))
 
-    return called
+def _saved(body: Callable[..., Any], signature: Any) -> Callable[..., Any]:
+    """Export to a SavedModel, and load it."""
+    module = tf.Module()
+    module.body = _traced(body, signature)
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder)
+        graph: Callable[..., Any] = tf.saved_model.load(folder).body
+    return graph
+
+
+def _mapped(body: Callable[..., Any], signature: Any) -> Callable[..., Any]:
+    """Call by ``tf.vectorized_map`` on two equal copies of every tensor."""
+
+    def twice(*tensors: Any) -> Any:
+        copies = [tf.stack([each, each]) for each in tensors]
+        found = tf.vectorized_map(lambda tensors: body(*tensors), copies, fallback_to_while_loop=False)
+        return [each[1] for each in found]
+
+    # The map itself is a graph: without one around it, it is vectorized again at each call.
+    return _traced(twice, signature)
+
+
+def _known(tensor: Any) -> Any:
+    """Return the shape."""
+    return tensor.shape
+
+
+def _unknown(tensor: Any) -> list[None]:
+    """Return a shape without sizes."""
+    return [None] * int(tensor.shape.rank)
 
 
 def _batch_unknown(tensor: Any) -> list[int | None]:
@@ -117,24 +136,10 @@ def _batch_unknown(tensor: Any) -> list[int | None]:
     return [None, *shape[1:]] if len(shape) > 1 else shape
 
 
-def _mapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Call by ``tf.vectorized_map`` on two equal copies of every tensor."""
-
-    def called(*args: Any, **kwargs: Any) -> Any:
-        tensors, rebuild = _split((args, kwargs))
-        restores: list[Any] = []
-        body = _body(function, rebuild, restores)
-        copies = [tf.stack([each, each]) for each in tensors]
-        found = tf.vectorized_map(lambda tensors: body(*tensors), copies, fallback_to_while_loop=False)
-        return restores[-1]([each[1] for each in found])
-
-    return called
-
-
 MODES: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
-    "tf.function": _traced(lambda tensor: tensor.shape),
-    "tf.function, unknown dimensions": _traced(lambda tensor: [None] * tensor.shape.rank),
-    "XLA": _traced(lambda tensor: tensor.shape, jit_compile=True),
-    "SavedModel, unknown batch": _saved,
-    "vectorized_map": _mapped,
+    "tf.function": _by_signature(_known, _traced),
+    "tf.function, unknown dimensions": _by_signature(_unknown, _traced),
+    "XLA": _by_signature(_known, partial(_traced, jit_compile=True)),
+    "SavedModel, unknown batch": _by_signature(_batch_unknown, _saved),
+    "vectorized_map": _by_signature(_known, _mapped),
 }

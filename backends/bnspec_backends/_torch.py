@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from math import pi, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,6 +11,7 @@ import array_api_compat.torch
 import numpy as np
 import torch
 
+from bnspec.registry import backend_of
 from bnspec_backends._base import Backend, bfloat16
 from bnspec_backends._beyond import refined_erfinv
 
@@ -59,22 +61,19 @@ class Torch(Backend):
         with warnings.catch_warnings():
             # torch imports its own deprecated torch.jit when the inductor is first loaded.
             warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-            import torch._inductor.compile_fx  # noqa: PLC0415
 
-        def entry(*args: Any) -> Any:
-            return function(*args)
+        return _compiled(function, "inductor")
 
-        # torch counts recompilations by code object, and gives up at eight: every call here has its own.
-        entry.__code__ = entry.__code__.replace()
-        compiled: Callable[..., Any] = torch.compile(entry, fullgraph=True, dynamic=False)
-        return compiled
+    def modes(self) -> Mapping[str, Callable[[Callable[..., Any]], Callable[..., Any]]]:
+        # All of torch.compile but its last step, which writes C++ for seconds; `compile` has that, too.
+        return {"aot_eager": partial(_compiled, backend="aot_eager")}
 
     def is_concrete(self, array: Any) -> bool:
         # An array of torch.func is dead once that has returned. torch.compile cannot trace the question.
         return torch.compiler.is_compiling() or not torch._C._functorch.is_functorch_wrapped_tensor(array)  # noqa: SLF001
 
-    def value_and_grad(self, function: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-        grad_and_value = torch.func.grad_and_value(function)
+    def value_and_grad(self, function: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., tuple[Any, Any]]:
+        grad_and_value = torch.func.grad_and_value(function, has_aux=has_aux)
 
         def swapped(*args: Any) -> tuple[Any, Any]:
             gradient, value = grad_and_value(*args)
@@ -106,6 +105,16 @@ class Torch(Backend):
         return torch.linalg.solve_triangular(a, b, upper=not lower)
 
 
+def _compiled(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
+    def entry(*args: Any) -> Any:
+        return function(*args)
+
+    # torch counts recompilations by code object, and gives up at eight: every call here has its own.
+    entry.__code__ = entry.__code__.replace()
+    compiled: Callable[..., Any] = torch.compile(entry, fullgraph=True, dynamic=False, backend=backend)
+    return compiled
+
+
 def _has_own_kernels(x: Any) -> bool:
     """Tell whether torch's compiler writes the kernels, in C++, instead of calling torch's."""
     return torch.compiler.is_compiling() and x.device.type == "cpu"
@@ -119,3 +128,7 @@ def _rough_erfinv(x: Any) -> Any:
 
 
 BACKEND = Torch()
+
+# torch.compile cannot trace the search for a backend: it is over before.
+for _array in (torch.empty(0), torch.nn.Parameter(torch.empty(0))):
+    backend_of(_array)

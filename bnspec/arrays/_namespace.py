@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import array_api_compat
@@ -13,7 +14,8 @@ from bnspec.errors import message
 __all__ = ["common_namespace", "detached", "device_of"]
 
 # Keyed by type. The look-up is a plain dictionary access so that a compiler can trace through it:
-# array_api_compat.array_namespace is behind functools.lru_cache, about which torch.compile warns.
+# array_api_compat.array_namespace is behind functools.lru_cache, about which torch.compile warns. The first call of all
+# may be a compiled one: torch's arrays are not looked up there.
 _NAMESPACES: dict[type, Any] = {}
 
 
@@ -41,6 +43,8 @@ def common_namespace(**arrays: Any) -> Any:
     given = {name: array for name, array in arrays.items() if array is not None}
     spaces = {name: _namespace_of(name, array) for name, array in given.items()}
     first, xp = next(iter(spaces.items()))
+    if len(given) == 1:
+        return xp
     for name, other in spaces.items():
         if other is not xp:
             raise TypeError(
@@ -116,10 +120,20 @@ def _namespace_of(name: str, array: Any) -> Any:
             )
         )
     try:
-        xp = array_api_compat.array_namespace(array)
+        xp = _torch_namespace(kind) or array_api_compat.array_namespace(array)
     except TypeError:
         xp = None
     if xp is None:  # outside the handler, so that a refusal shows no other error before it
         xp = registry.backend_of(array, name=name).namespace()
     _NAMESPACES[kind] = xp
     return xp
+
+
+def _torch_namespace(kind: type) -> Any:
+    """Return the namespace of torch's arrays; None of others."""
+    torch = sys.modules.get("torch")
+    if torch is None or not issubclass(kind, torch.Tensor):
+        return None
+    import array_api_compat.torch  # noqa: PLC0415 - it imports torch
+
+    return array_api_compat.torch

@@ -1,6 +1,9 @@
 """Bijectors: maps that can be inverted, with the log-dets of their Jacobians."""
 
 from bnspec.bijectors._affine import Identity, Scale, ScaleMatvecDiag, Shift
+from bnspec.bijectors._autoregressive import MaskedAutoregressiveFlow
+from bnspec.bijectors._autoregressive_network import AutoregressiveNetwork
+from bnspec.bijectors._autoregressive_template import masked_autoregressive_default_template
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._batch_normalization import BatchNorm, BatchNormalization
 from bnspec.bijectors._blockwise import Blockwise
@@ -20,6 +23,7 @@ from bnspec.bijectors._squeeze import squeeze
 
 __all__ = [
     "AbsoluteValue",
+    "AutoregressiveNetwork",
     "BatchNorm",
     "BatchNormalization",
     "Bijector",
@@ -32,6 +36,7 @@ __all__ = [
     "Invert",
     "JointMap",
     "Log",
+    "MaskedAutoregressiveFlow",
     "Permute",
     "RationalQuadraticSpline",
     "RealNVP",
@@ -45,6 +50,7 @@ __all__ = [
     "Tanh",
     "channel_permutation",
     "checkerboard_permutation",
+    "masked_autoregressive_default_template",
     "real_nvp_default_template",
     "squeeze",
 ]

@@ -41,9 +41,7 @@ class Identity(Bijector):
         """Whether each element of the output is a multiple of one of the input, plus a constant: yes."""
         return True
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the map rises everywhere: yes."""
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
         return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
@@ -91,10 +89,11 @@ class Shift(Bijector):
         """Whether each element of the output is a multiple of one of the input, plus a constant: yes."""
         return True
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the map rises everywhere: yes."""
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
         return True
+
+    def _linear_part(self, direction: str, x: Any, condition: dict[str, Any]) -> Any:
+        return common_namespace(x=x).broadcast_to(x, sizes_of(self.mapped(direction, x, {})[0]))
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         return x + resolved("shift", self._shift, x), no_change(x)
@@ -157,15 +156,13 @@ class Scale(Bijector):
         """Whether each element of the output is a multiple of one of the input, plus a constant: yes."""
         return True
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether all factors are positive; False where all are negative, None where neither is known."""
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
         if self._log_scale is not None:
             return True
-        scale = known_values(self._scale)
-        if scale is None:
-            return None
-        return True if (scale > 0.0).all() else False if (scale < 0.0).all() else None
+        known = known_values(self._scale)
+        if known is not None and ((known > 0.0).all() or (known < 0.0).all()):
+            return bool((known > 0.0).all())
+        return resolved("scale", self._scale, like) > 0.0
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
         xp, scale, log_scale = self._factors(x)

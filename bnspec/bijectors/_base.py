@@ -5,11 +5,11 @@ from __future__ import annotations
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bnspec.arrays import common_namespace, shape_of, sizes_of
+from bnspec.arrays import common_namespace, device_of, shape_of
+from bnspec.bijectors._derived import derived_log_det
 from bnspec.bijectors._reduction import reduced
 from bnspec.bijectors._shapes import OTHER, Shapes, as_ndims
 from bnspec.errors import message
-from bnspec.registry import backend_of
 from bnspec.variables import has_values, require_name, scope, transaction
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class Bijector(Shapes):
     returns a pair: the mapped array, and log |det J| of the minimal event, broadcastable to the shape of the batch;
     or a function without arguments that computes that; or None, where it is to be derived from the other direction
     or, for a scalar map, by the backend's automatic differentiation. Arrays come in float32 or float64.
+
+    A subclass whose ``is_affine`` is True may write ``_linear_part(direction, x, condition)``, and one of numbers
+    ``_is_increasing(like, condition)``: transformed distributions take their deviations and probabilities from them.
 
     There is no cache: a result never depends on which object was passed. A log-det has the full shape of the batch.
     Only ``inverse`` and :meth:`inverse_and_log_det` may change variables, ``forward`` of an inverted bijector too; the
@@ -221,9 +224,54 @@ class Bijector(Shapes):
     def _validate(self, direction: str, x: Any) -> None:
         """Raise ValueError for values that the map has no meaning for; called where they are to be checked."""
 
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
+        """Tell where a map of numbers rises, for each of its parameters.
+
+        Parameters
+        ----------
+        like : array, float32 or float64
+            Gives library, dtype and device.
+        condition : dict
+            Conditions, all of them known.
+
+        Returns
+        -------
+        bool, array of bool, or None
+            True where it rises and False where it falls: an array where parameters differ, or their values are not
+            known before the call runs. None where it may do both; by default, of all that is not affine.
+        """
+        if not self.is_affine or self.forward_min_event_ndims != 0:
+            return None
+        one = common_namespace(like=like).ones((), dtype=like.dtype, device=device_of(like))
+        return self._linear_part("forward", one, condition) > 0.0
+
+    def _linear_part(self, direction: str, x: Any, condition: dict[str, Any]) -> Any:
+        """Map by an affine map without its shift, by which deviations are not moved.
+
+        Parameters
+        ----------
+        direction : {"forward", "inverse"}
+            Which way.
+        x : array, float32 or float64
+            What is mapped.
+        condition : dict
+            Conditions, all of them known.
+
+        Returns
+        -------
+        array
+            By default what the map returns, minus what it returns for 0: a shift costs digits.
+        """
+        y, _ = self.mapped(direction, x, condition)
+        return y - self.mapped(direction, common_namespace(x=x).zeros_like(x), condition)[0]
+
     def _has(self, direction: str) -> bool:
         hook = f"_{direction}_and_log_det"
         return getattr(type(self), hook) is not getattr(Bijector, hook)
+
+    def _needs(self) -> list[tuple[Any, Any]]:
+        """List for each array of an input what gives numbers their library, and the dtype that it must have."""
+        return [(self._like(), self.dtype)]
 
     def _as_min_ndims(self, name: str, ndims: Any) -> Any:
         return as_ndims(name, ndims, 0)
@@ -293,10 +341,7 @@ class Bijector(Shapes):
         log_det : callable without arguments
             Returns the log-det, of the shape of the batch.
         """
-        if direction == "forward" and not self.is_injective:
-            raise NotImplementedError(
-                message(f"{self.name} must be injective to have a forward log-det", "Take that of the inverse.")
-            )
+        self._require_log_det(direction)
         before, after = (getattr(self, f"{each}_min_event_ndims") for each in (direction, OTHER[direction]))
         ndims = before if event_ndims is None else as_ndims("event_ndims", event_ndims, before)
         self._require_rank(x, ndims)
@@ -308,10 +353,16 @@ class Bijector(Shapes):
                 pairs = zip(y, found, strict=True)
                 return tuple(reduced(self.name, part, x, one, ndims, before, after) for one, part in pairs)
             if found is None:
-                found = self._derived(direction, x, y, condition)
+                found = derived_log_det(self, direction, x, y, condition)
             return reduced(self.name, found, x, y, ndims, before, after)
 
         return y, total
+
+    def _require_log_det(self, direction: str) -> None:
+        if direction == "forward" and not self.is_injective:
+            raise NotImplementedError(
+                message(f"{self.name} must be injective to have a forward log-det", "Take that of the inverse.")
+            )
 
     def _require_rank(self, x: Any, ndims: int) -> None:
         if len(shape_of(x)) < ndims:
@@ -320,32 +371,6 @@ class Bijector(Shapes):
                     f"the input of {self.name} must have the rank of an event", shape=shape_of(x), event_ndims=ndims
                 )
             )
-
-    def _derived(self, direction: str, x: Any, y: Any, condition: dict[str, Any]) -> Any:
-        """Derive the log-det of the minimal event where a direction does not give it."""
-        other = OTHER[direction]
-        if self._has(other):
-            _, log_det = self.mapped(other, y, condition)
-            found = log_det() if callable(log_det) else log_det
-            if found is not None:
-                return -found
-        if self.forward_min_event_ndims != 0 or self.inverse_min_event_ndims != 0:
-            raise NotImplementedError(
-                message(
-                    f"{self.name} must give a log-det in one direction",
-                    "Only that of a scalar map can be derived by automatic differentiation.",
-                    min_event_ndims=self.forward_min_event_ndims,
-                )
-            )
-        xp = common_namespace(x=x)
-
-        def total(arrays: tuple[Any]) -> Any:
-            return xp.sum(self.mapped(direction, arrays[0], condition)[0])
-
-        # What parameters add in front of the batch would be summed too: each of them needs an x of its own.
-        spread = xp.broadcast_to(x, sizes_of(y)) if len(shape_of(y)) >= len(shape_of(x)) else x
-        _, (slope,) = backend_of(x).value_and_grad(total)((spread,))
-        return xp.log(xp.abs(slope))
 
 
 def _hooked_names(kind: type[Bijector]) -> frozenset[str] | None:

@@ -139,12 +139,12 @@ class BatchNormalization(Bijector):
 
     def _forward_and_log_det(self, x: Any, training: Any = None) -> tuple[Any, Any]:
         require_training(self._training if training is None else training)
-        self._require_precision(x)
+        self._require_input(x)
         y, log_det = self._layer.invert_and_log_det(x)
         return y, self._over_event(log_det, x)
 
     def _inverse_and_log_det(self, y: Any, training: Any = None) -> tuple[Any, Any]:
-        self._require_precision(y)
+        self._require_input(y)
         x, log_det = self._layer.call_and_log_det(y, training=self._training if training is None else training)
         return x, self._over_event(log_det, y)
 
@@ -158,9 +158,24 @@ class BatchNormalization(Bijector):
             batch = sizes_of(log_det)[: len(batch)]
         return summed(xp.broadcast_to(log_det, (*batch, *sizes[len(sizes) - ndims :])), ndims, xp)
 
-    def _require_precision(self, x: Any) -> None:
-        """Refuse an input in another precision than the variables: one of the two would be cast in silence."""
+    def _require_input(self, x: Any) -> None:
+        """Refuse another precision than that of the variables, which would be cast, and another rank where it counts.
+
+        A layer whose axis is counted from the front means another one in an input with more axes in front, as those of
+        samples are.
+        """
         layer = self._layer
+        built, rank = layer.input_shape, len(shape_of(x))
+        if built and len(built) != rank and max(as_axes("axis", layer.spec.axis)) >= 0:
+            raise ValueError(
+                message(
+                    "an input must have the rank that the layer was built with, since its axis is not negative",
+                    "Count the axis of the layer from the end.",
+                    axis=layer.spec.axis,
+                    shape=shape_of(x),
+                    built=tuple(built),
+                )
+            )
         kept = dtype_name(layer.moving_mean.dtype) if layer.built else layer.dtype
         if kept is not None and ACCUMULATES_IN[kept] != dtype_name(x.dtype):
             raise TypeError(

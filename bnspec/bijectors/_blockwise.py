@@ -108,6 +108,14 @@ class Blockwise(Bijector):
         """Whether all parts are."""
         return all(part.is_affine for part in self._blocks)
 
+    def _linear_part(self, direction: str, x: Any, condition: dict[str, Any]) -> Any:
+        blocks = [
+            part._linear_part(direction, block, accepted(part, condition, self._blocks))
+            for part, block in self._split(direction, x)
+        ]
+        xp = common_namespace(x=x)
+        return xp.concat(_of_one_batch(blocks, xp), axis=-1)
+
     def _own_condition_names(self) -> frozenset[str] | None:
         return joined_names(self._blocks)
 
@@ -149,11 +157,10 @@ class Blockwise(Bijector):
             x = xp.reshape(x, (*sizes_of(x)[:-1], sum(self._sizes[direction])))
         mapped: list[Any] = []
         waiting = []
-        ends = list(accumulate(self._sizes[direction]))
-        for part, start, end in zip(self._blocks, [0, *ends], ends, strict=False):
+        for part, given in self._split(direction, x):
             own = accepted(part, condition, self._blocks)
             checked = validate or self.validate_args
-            block, log_det = part.mapped_with_log_det(direction, x[..., start:end], 1, own, validate=checked)
+            block, log_det = part.mapped_with_log_det(direction, given, 1, own, validate=checked)
             wanted = self._sizes[OTHER[direction]][len(mapped)]
             if shape_of(block)[-1] not in (None, wanted):
                 raise ValueError(
@@ -173,6 +180,11 @@ class Blockwise(Bijector):
             return found
 
         return xp.concat(_of_one_batch(mapped, xp), axis=-1), total
+
+    def _split(self, direction: str, x: Any) -> list[tuple[Bijector, Any]]:
+        """Pair the parts with their blocks."""
+        ends = list(accumulate(self._sizes[direction]))
+        return [(part, x[..., start:end]) for part, start, end in zip(self._blocks, [0, *ends], ends, strict=False)]
 
 
 def _of_one_batch(blocks: list[Any], xp: Any) -> list[Any]:

@@ -81,11 +81,6 @@ class Contract(Named):
         return False
 
     @property
-    def is_increasing(self) -> bool | None:
-        """Whether a scalar map rises everywhere; False where it falls everywhere, None where that is not known."""
-        return None
-
-    @property
     def forward_min_event_ndims(self) -> Any:
         """The rank of the smallest event that ``forward`` maps; a structure of them for a structured input."""
         return self._forward_min_event_ndims

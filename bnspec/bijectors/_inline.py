@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from bnspec.bijectors._base import Bijector
+from bnspec.bijectors._signatures import names_after
 from bnspec.errors import message
 from bnspec.variables import resolved
 
@@ -40,7 +40,7 @@ class Inline(Bijector):
     Raises
     ------
     TypeError
-        If one of them cannot be called, or neither direction is given.
+        If one of them cannot be called, or neither direction is given. At a call, if one returns no array.
 
     Notes
     -----
@@ -146,15 +146,15 @@ class Inline(Bijector):
         function: Any = self._functions[key]
         names = _condition_names(function)
         own = {name: value for name, value in condition.items() if names is None or name in names}
-        return resolved(key, function(x, **own), x)
+        found = function(x, **own)
+        if found is None:
+            raise TypeError(message(f"{key} must return an array", "Its last line may lack a return.", returned=found))
+        return resolved(key, found, x)
 
 
 def _condition_names(function: Callable[..., Any]) -> frozenset[str] | None:
     """List what a function takes by name besides the array; None where it takes any name."""
     try:
-        more = list(signature(function).parameters.values())[1:]
+        return names_after(1, function)
     except ValueError:  # it is built in, and does not say
         return frozenset()
-    if any(one.kind is Parameter.VAR_KEYWORD for one in more):
-        return None
-    return frozenset(one.name for one in more if one.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY))

@@ -60,10 +60,11 @@ class Invert(Bijector):
         """Whether the bijector is."""
         return self._inverted.is_affine
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the bijector is."""
-        return self._inverted.is_increasing
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
+        return self._inverted._is_increasing(like, condition)
+
+    def _linear_part(self, direction: str, x: Any, condition: dict[str, Any]) -> Any:
+        return self._inverted._linear_part(OTHER[direction], x, condition)
 
     def _own_condition_names(self) -> frozenset[str] | None:
         return self._inverted.condition_names
@@ -76,6 +77,9 @@ class Invert(Bijector):
 
     def _like(self) -> Any:
         return self._inverted._like()
+
+    def _needs(self) -> list[tuple[Any, Any]]:
+        return self._inverted._needs()
 
     def _as_min_ndims(self, name: str, ndims: Any) -> Any:
         return ndims

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import accumulation_dtype, common_namespace, dtype_name, fits, shape_of
+from bnspec.arrays import accumulation_dtype, common_namespace, fits, shape_of
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._parts import accepted, joined_names, require_bijectors, require_known
-from bnspec.bijectors._shapes import as_ndims
+from bnspec.bijectors._structures import structured_inputs
 from bnspec.errors import message
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class JointMap(Bijector):
     -----
     Inputs, outputs, shapes, dtypes and ranks are structures of the form of `bijectors`, and so are
     ``forward_min_event_ndims`` and ``inverse_min_event_ndims``; ``dtype`` is None, because each part has its own. The
-    log-det is one array, the sum over the parts: their batches must have one shape, and events must exceed the minimal
-    rank by the same number in each part. A part's condition is as in :class:`Chain`.
+    log-det is one array, the sum over the parts: what is left of each input in front of its event must have one shape.
+    A part's condition is as in :class:`Chain`.
     """
 
     def __init__(
@@ -92,9 +92,7 @@ class JointMap(Bijector):
     ) -> tuple[Any, Callable[[], Any]]:
         """Run the parts, whose log-dets wait until they are asked for; see :meth:`Bijector.mapped_with_log_det`."""
         self._require_direction(direction)
-        minimum = getattr(self, f"{direction}_min_event_ndims")
-        ranks = minimum if event_ndims is None else event_ndims
-        _require_one_excess(minimum, ranks)
+        ranks = getattr(self, f"{direction}_min_event_ndims") if event_ndims is None else event_ndims
         checked = validate or self.validate_args
         pairs = [
             part.mapped_with_log_det(direction, leaf, rank, accepted(part, condition, self._joined), validate=checked)
@@ -114,17 +112,11 @@ class JointMap(Bijector):
     def _as_min_ndims(self, name: str, ndims: Any) -> Any:
         return ndims
 
+    def _needs(self) -> list[tuple[Any, Any]]:
+        return [need for part in self._joined for need in part._needs()]
+
     def _inputs(self, name: str, given: Any) -> tuple[Any, Callable[[Any], Any]]:
-        pairs = [part._inputs(name, leaf) for part, leaf in self._each(name, given)]
-
-        def back(result: Any) -> Any:
-            if isinstance(result, (list, tuple, Mapping)):
-                leaves = [leaf for _, leaf in self._each(name, result)]
-                return self._built([one(leaf) for (_, one), leaf in zip(pairs, leaves, strict=True)])
-            rounded = [one(result) for _, one in pairs]  # the log-det: of the inputs' dtype, where they have one
-            return rounded[0] if len({dtype_name(each.dtype) for each in rounded}) == 1 else result
-
-        return self._built([x for x, _ in pairs]), back
+        return structured_inputs(name, given, self.forward_min_event_ndims, self._needs())
 
     def _moved(self, direction: str, shape: Any) -> Any:
         return self._built([part._moved(direction, leaf) for part, leaf in self._each("shape", shape)])
@@ -135,7 +127,6 @@ class JointMap(Bijector):
     def _risen(self, direction: str, ndims: Any) -> Any:
         if ndims is None:
             return None
-        _require_one_excess(getattr(self, f"{direction}_min_event_ndims"), ndims)
         return self._built([part._risen(direction, leaf) for part, leaf in self._each("event_ndims", ndims)])
 
     def _typed(self, dtype: Any) -> Any:
@@ -166,30 +157,6 @@ class JointMap(Bijector):
                 message(f"{name} must be a structure of the form of the bijectors", form=form, given=given)
             )
         return list(zip(self._joined, leaves, strict=True))
-
-
-def _require_one_excess(minimum: Any, ndims: Any) -> None:
-    """Refuse ranks that are not all above the minimal ones by the same number."""
-    if len(set(_excesses(minimum, ndims))) > 1:
-        raise ValueError(
-            message(
-                "event_ndims must be above the minimal ranks by the same number in each part",
-                event_ndims=ndims,
-                min_event_ndims=minimum,
-            )
-        )
-
-
-def _excesses(minimum: Any, ndims: Any) -> list[int]:
-    if isinstance(minimum, int):
-        return [as_ndims("event_ndims", ndims, minimum) - minimum]
-    keys = minimum if isinstance(minimum, Mapping) else range(len(minimum))
-    alike = isinstance(ndims, Mapping) == isinstance(minimum, Mapping) and isinstance(ndims, (list, tuple, Mapping))
-    if not alike or set(keys) != set(ndims if isinstance(ndims, Mapping) else range(len(ndims))):
-        raise ValueError(
-            message("event_ndims must be a structure of the form of the bijectors", event_ndims=ndims, form=minimum)
-        )
-    return [excess for key in keys for excess in _excesses(minimum[key], ndims[key])]
 
 
 def _added(log_dets: list[Any]) -> Any:

@@ -5,23 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from bnspec.arrays import (
-    accumulation_dtype,
-    common_namespace,
-    device_of,
-    random_key,
-    require_real_floating,
-    shape_of,
-)
-from bnspec.bijectors._activations import as_activation
+from bnspec.arrays import accumulation_dtype, common_namespace, require_real_floating, shape_of
+from bnspec.bijectors._dense import DenseLayers, affine, as_units, weights
 from bnspec.bijectors._shapes import as_ndims
 from bnspec.errors import message
-from bnspec.layers._constraints import CONSTRAINTS
-from bnspec.layers._initializers import INITIALIZERS, reseeded
-from bnspec.layers._regularizers import REGULARIZERS
-from bnspec.variables import Module, Variable, copied, require_concrete, require_name, resolved, taken
+from bnspec.variables import Variable, require_concrete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +30,7 @@ class Dense(NamedTuple):
     bias: Variable | None
 
 
-class DenseNetwork(Module):
+class DenseNetwork(DenseLayers):
     """Compute a shift and the logarithm of a scale by dense layers.
 
     Parameters
@@ -96,38 +84,23 @@ class DenseNetwork(Module):
         bias_constraint: Any = None,
         seed: int | None = None,
     ) -> None:
-        for key, value in (("shift_only", shift_only), ("use_bias", use_bias)):
-            if not isinstance(value, bool):
-                raise TypeError(message(f"{key} must be a bool", **{key: value}))
-        require_name(name)
-        if isinstance(hidden_layers, str) or not hasattr(hidden_layers, "__iter__"):
-            raise TypeError(message("hidden_layers must be a list of integers", hidden_layers=hidden_layers))
-        if seed is not None:
-            random_key(seed, xp=np)  # refuses what is no seed
-        self.name = "real_nvp_default_template" if name is None else name
-        self.hidden_layers = tuple(as_ndims("hidden_layers", units, 1) for units in hidden_layers)
+        if not isinstance(shift_only, bool):
+            raise TypeError(message("shift_only must be a bool", shift_only=shift_only))
+        super().__init__(
+            "real_nvp_default_template" if name is None else name,
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            bias_constraint,
+            seed,
+        )
+        self.hidden_layers = as_units("hidden_layers", hidden_layers)
         self.shift_only = shift_only
         self._outputs = 1 if shift_only else 2
-        self._use_bias = use_bias
-        self._seed = seed
-        self._activation = as_activation(activation)
-        self._kernel_initializer = INITIALIZERS.get("kernel_initializer", kernel_initializer)
-        self._bias_initializer = INITIALIZERS.get("bias_initializer", bias_initializer)
-        self._kernel_regularizer = _optional(REGULARIZERS, "kernel_regularizer", kernel_regularizer)
-        self._bias_regularizer = _optional(REGULARIZERS, "bias_regularizer", bias_regularizer)
-        self._kernel_constraint = _optional(CONSTRAINTS, "kernel_constraint", kernel_constraint)
-        self._bias_constraint = _optional(CONSTRAINTS, "bias_constraint", bias_constraint)
-        self._layers: tuple[Dense, ...] = ()
-
-    @property
-    def layers(self) -> tuple[Dense, ...]:
-        """The variables layer by layer; empty before they are made."""
-        return self._layers
-
-    @property
-    def built(self) -> bool:
-        """Whether there are all variables."""
-        return bool(self._layers) and super().built
 
     def build(self, input_units: int, output_units: int, *, like: Any) -> None:
         """Make the variables.
@@ -191,8 +164,8 @@ class DenseNetwork(Module):
         out = xp.astype(x, accumulation_dtype(xp, x))
         *hidden, last = self._layers
         for layer in hidden:
-            out = self._activation(_affine(layer, out, xp))
-        out = xp.astype(_affine(last, out, xp), x.dtype)
+            out = self._activation(affine(out, weights(layer.kernel, out), layer.bias, xp))
+        out = xp.astype(affine(out, weights(last.kernel, out), last.bias, xp), x.dtype)
         if self.shift_only:
             return out, None
         return out[..., :output_units], out[..., output_units:]
@@ -216,21 +189,8 @@ class DenseNetwork(Module):
             )
 
     def _layer(self, number: int, before: int, after: int, like: Any) -> Dense:
-        kernel = self._variable("kernel", number, (before, after), like)
-        return Dense(kernel, self._variable("bias", number, (after,), like) if self._use_bias else None)
-
-    def _variable(self, kind: str, number: int, shape: tuple[int, ...], like: Any) -> Variable:
-        xp, name = common_namespace(like=like), f"dense_{number}/{kind}"
-        pattern = xp.zeros(shape, dtype=accumulation_dtype(xp, like), device=device_of(like))
-        initializer = getattr(self, f"_{kind}_initializer")
-        drawn = reseeded(initializer, 2 * number + (kind == "bias"), self._seed)(shape, like=pattern)
-        return Variable(
-            name,
-            copied(taken(name, drawn, pattern)),
-            trainable=True,
-            regularizer=getattr(self, f"_{kind}_regularizer"),
-            constraint=getattr(self, f"_{kind}_constraint"),
-        )
+        kernel = self._kernel(f"dense_{number}/kernel", 2 * number, (before, after), like)
+        return Dense(kernel, self._bias(f"dense_{number}/bias", 2 * number + 1, after, like))
 
 
 def real_nvp_default_template(
@@ -267,15 +227,3 @@ def real_nvp_default_template(
         If an argument is not as described.
     """
     return DenseNetwork(hidden_layers, shift_only, activation, name, *args, **kwargs)
-
-
-def _affine(layer: Dense, x: Any, xp: Any) -> Any:
-    kernel = resolved(layer.kernel.name, layer.kernel, like=x)
-    # TensorFlow fuses a product with the sum that follows, and on CPUs oneDNN ends the process at an empty one.
-    empty = layer.kernel.shape[0] == 0
-    out = xp.sum(xp.expand_dims(x, axis=-1) * kernel, axis=-2) if empty else xp.matmul(x, kernel)
-    return out if layer.bias is None else out + resolved(layer.bias.name, layer.bias, like=x)
-
-
-def _optional(table: Any, argument: str, given: Any) -> Any:
-    return None if given is None else table.get(argument, given)

@@ -130,9 +130,7 @@ class RationalQuadraticSpline(Bijector):
         """The first knot, as it was given."""
         return self._start
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the map rises everywhere: yes."""
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
         return True
 
     def _parameter_batch_shape(self, event_ndims: int) -> tuple[int | None, ...]:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from inspect import Parameter, signature
 from numbers import Real
 from operator import index
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import ACCUMULATES_IN, common_namespace, device_of, dtype_name, shape_of, sizes_of
-from bnspec.bijectors._base import Bijector
-from bnspec.bijectors._reduction import summed
+from bnspec.arrays import common_namespace, shape_of, sizes_of
+from bnspec.bijectors._conditioned import Conditioned, affine_map, map_through, require_one
 from bnspec.errors import message
-from bnspec.variables import as_parameter, first_array, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bnspec.bijectors._base import Bijector
+
 __all__ = ["RealNVP"]
 
 
-class RealNVP(Bijector):
+class RealNVP(Conditioned):
     """Scale and shift some units of a vector by functions of the others, which stay: an affine coupling layer.
 
     Parameters
@@ -76,19 +75,16 @@ class RealNVP(Bijector):
         validate_args: bool = False,
         name: str | None = None,
     ) -> None:
-        _require_one(num_masked=num_masked, fraction_masked=fraction_masked)
-        _require_one(shift_and_log_scale_fn=shift_and_log_scale_fn, bijector_fn=bijector_fn)
+        require_one(num_masked=num_masked, fraction_masked=fraction_masked)
         number = None if num_masked is None else _as_number(num_masked)
         fraction = None if fraction_masked is None else _as_fraction(fraction_masked)
         # Two integers, and not a fraction: compilers trace the arithmetic of these.
         self._fraction = None if fraction is None else fraction.as_integer_ratio()
         self._number = number
-        self._affine = bijector_fn is None
-        self._fn: Any = shift_and_log_scale_fn if bijector_fn is None else bijector_fn
-        if not callable(self._fn):
-            which = "shift_and_log_scale_fn" if self._affine else "bijector_fn"
-            raise TypeError(message(f"{which} must be callable", **{which: self._fn}))
         super().__init__(
+            shift_and_log_scale_fn,
+            bijector_fn,
+            placed=2,
             forward_min_event_ndims=1,
             is_constant_jacobian=is_constant_jacobian,
             validate_args=validate_args,
@@ -97,8 +93,6 @@ class RealNVP(Bijector):
                 "fraction_masked": fraction_masked
                 if fraction is None or not hasattr(fraction_masked, "dtype")
                 else float(fraction),
-                "shift_and_log_scale_fn": shift_and_log_scale_fn,
-                "bijector_fn": bijector_fn,
                 "is_constant_jacobian": is_constant_jacobian,
                 "validate_args": validate_args,
                 "name": name,
@@ -106,28 +100,12 @@ class RealNVP(Bijector):
             name=name,
         )
 
-    def _own_condition_names(self) -> frozenset[str] | None:
-        """Find what the function takes besides its first two arguments."""
-        try:
-            parameters = list(signature(self._fn).parameters.values())
-        except ValueError:  # functions that are not written in Python may have none
-            return None
-        if any(one.kind is Parameter.VAR_KEYWORD for one in parameters):
-            return None
-        named = [one.name for one in parameters if one.kind is Parameter.KEYWORD_ONLY]
-        placed = [one for one in parameters if one.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
-        more = [one.name for one in placed[2:] if one.kind is Parameter.POSITIONAL_OR_KEYWORD]
-        return frozenset((*named, *more))
-
     def _forward_event_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         if isinstance(shape[-1], int):
             self._masked(shape)
         return shape
 
     _inverse_event_shape = _forward_event_shape
-
-    def _like(self) -> Any:
-        return first_array(one for one in self.variables if dtype_name(one.dtype) in ACCUMULATES_IN)
 
     def _forward_and_log_det(self, x: Any, **condition: Any) -> tuple[Any, Any]:
         return self._coupled("forward", x, condition)
@@ -139,8 +117,10 @@ class RealNVP(Bijector):
         count, units, last = self._masked(shape_of(x))
         kept, moved = (x[..., units:], x[..., :units]) if last else (x[..., :count], x[..., count:])
         made = self._fn(kept, units, **condition)
-        through = _affine if self._affine else _through
-        moved, log_det = through(direction, moved, made)
+        if self._affine:
+            moved, log_det = affine_map(direction, moved, made, 1)
+        else:
+            moved, log_det = map_through(direction, moved, made, 1, most=1)
         xp = common_namespace(x=x)
         kept = xp.broadcast_to(kept, (*sizes_of(moved)[:-1], count))  # a condition may have the larger batch
         return xp.concat([moved, kept] if last else [kept, moved], axis=-1), log_det
@@ -165,78 +145,6 @@ class RealNVP(Bijector):
                 message(f"{which} must leave a unit of the event", "Mask fewer units.", **given, event_size=size)
             )
         return count, size - count, last
-
-
-def _affine(direction: str, x: Any, made: Any) -> tuple[Any, Callable[[], Any]]:
-    """Scale and shift, or undo it."""
-    if not (isinstance(made, (tuple, list)) and len(made) == 2):
-        raise TypeError(message("shift_and_log_scale_fn must return a pair (shift, log_scale)", came=_shown(made)))
-    shift, log_scale = (_fitted(name, given, x) for name, given in zip(("shift", "log_scale"), made, strict=True))
-    xp = common_namespace(x=x)
-    if direction == "forward":
-        scaled = x if log_scale is None else x * xp.exp(log_scale)
-        y = scaled if shift is None else scaled + shift
-    else:
-        centred = x if shift is None else x - shift
-        y = centred if log_scale is None else centred * xp.exp(-log_scale)
-
-    def log_det() -> Any:
-        if log_scale is None:
-            return xp.zeros((), dtype=x.dtype, device=device_of(x))
-        each = xp.broadcast_to(log_scale, (*sizes_of(log_scale)[:-1], shape_of(x)[-1]))
-        total = summed(each, 1, xp)
-        return total if direction == "forward" else -total
-
-    return y, log_det
-
-
-def _through(direction: str, x: Any, made: Any) -> tuple[Any, Callable[[], Any]]:
-    """Let a bijector transform vectors."""
-    if not isinstance(made, Bijector):
-        raise TypeError(message("bijector_fn must return a Bijector", came=_shown(made)))
-    ranks = made.forward_min_event_ndims, made.inverse_min_event_ndims
-    if ranks not in ((0, 0), (1, 1)) or not made.is_injective:
-        raise ValueError(
-            message(
-                "bijector_fn must return a bijector of scalars or vectors that keeps the rank, and is injective",
-                bijector=made.name,
-                forward_min_event_ndims=ranks[0],
-                inverse_min_event_ndims=ranks[1],
-                is_injective=made.is_injective,
-            )
-        )
-    y, log_det = made.mapped_with_log_det(direction, x, 1, {})
-    if shape_of(y)[-1] not in (None, shape_of(x)[-1]):
-        raise ValueError(
-            message("bijector_fn must return a bijector that keeps the number of units", x=shape_of(x), y=shape_of(y))
-        )
-    return y, log_det
-
-
-def _fitted(name: str, given: Any, x: Any) -> Any:
-    """Take what the function returned for the units x."""
-    found = resolved(name, as_parameter(name, given), like=x)
-    if found is None:
-        return None
-    shape, wanted = shape_of(found), shape_of(x)
-    if any(a not in (b, 1, None) and b not in (1, None) for a, b in zip(shape[::-1], wanted[::-1], strict=False)) or (
-        shape and shape[-1] not in (1, None, wanted[-1])
-    ):
-        raise ValueError(
-            message(f"{name} must be broadcastable to the units that are transformed", shape=shape, units=wanted)
-        )
-    return found
-
-
-def _shown(made: Any) -> str:
-    kind = f"{type(made).__module__}.{type(made).__qualname__}"
-    return f"{kind} of {len(made)}" if isinstance(made, (tuple, list)) else kind
-
-
-def _require_one(**given: Any) -> None:
-    """Refuse both, and neither."""
-    if sum(value is not None for value in given.values()) != 1:
-        raise ValueError(message(f"exactly one of {' and '.join(given)} must be given", **given))
 
 
 def _as_number(given: Any) -> int:

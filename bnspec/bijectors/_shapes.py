@@ -112,8 +112,14 @@ class Shapes(Contract):
         ------
         TypeError, ValueError
             If `event_ndims` is no integer or below the minimum, or parameters have shapes that do not fit.
+        NotImplementedError
+            If structures of arrays are mapped, each of which has a batch of its own.
         """
         minimum = self.forward_min_event_ndims
+        if not isinstance(minimum, int):
+            raise NotImplementedError(
+                message(f"{self.name} must map arrays to have one batch of parameters", "Ask its parts.")
+            )
         return self._parameter_batch_shape(
             minimum if event_ndims is None else as_ndims("event_ndims", event_ndims, minimum)
         )

@@ -12,7 +12,7 @@ from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._domain import require_all
 from bnspec.bijectors._elementwise import magnitude
 from bnspec.errors import message
-from bnspec.variables import as_parameter, resolved
+from bnspec.variables import as_parameter, require_broadcastable, resolved
 
 __all__ = ["Sigmoid", "Softplus"]
 
@@ -37,7 +37,7 @@ class Sigmoid(Bijector):
     TypeError
         If an argument is none of these, or not real floating.
     ValueError
-        If only one of them is given, or they are numbers and not in order.
+        If only one of them is given, their shapes do not broadcast, or they are numbers and not in order.
 
     Notes
     -----
@@ -50,6 +50,7 @@ class Sigmoid(Bijector):
         if (low is None) != (high is None):
             raise ValueError(message("low and high must be given together", "Give both, or none.", low=low, high=high))
         self._low, self._high = as_parameter("low", low), as_parameter("high", high)
+        require_broadcastable(low=self._low, high=self._high)
         if isinstance(low, (int, float)) and isinstance(high, (int, float)):  # torch's compiler takes it for known
             wrong = low >= high
         else:
@@ -74,9 +75,7 @@ class Sigmoid(Bijector):
         """The upper end, as it was given."""
         return self._high
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the map rises everywhere: yes."""
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
         return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
@@ -122,6 +121,8 @@ class Softplus(Bijector):
     ------
     TypeError
         If an argument is none of these, or not real floating.
+    ValueError
+        If their shapes do not broadcast.
 
     Notes
     -----
@@ -134,6 +135,7 @@ class Softplus(Bijector):
     ) -> None:
         self._softness = as_parameter("hinge_softness", hinge_softness)
         self._low = as_parameter("low", low)
+        require_broadcastable(hinge_softness=self._softness, low=self._low)
         super().__init__(
             forward_min_event_ndims=0,
             validate_args=validate_args,
@@ -151,9 +153,7 @@ class Softplus(Bijector):
         """The end of the half-line, as it was given."""
         return self._low
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the map rises everywhere: yes."""
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
         return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:

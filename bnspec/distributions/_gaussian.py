@@ -8,8 +8,7 @@ from bnspec.arrays import broadcast_shapes, common_namespace, device_of, random_
 from bnspec.bijectors._reduction import summed
 from bnspec.distributions._base import Distribution, require_one_event
 from bnspec.distributions._standard_normal import HALF_LOG_TWO_PI, log_density
-from bnspec.errors import message
-from bnspec.variables import as_parameter, parameter_shape, resolved
+from bnspec.variables import as_parameter, parameter_shape, require_broadcastable, resolved
 
 __all__ = ["Gaussian"]
 
@@ -47,13 +46,7 @@ class Gaussian(Distribution):
         self._event_ndims = event_ndims
         parameters = {"loc": loc, scale_name: scale, "validate_args": validate_args, "name": name}
         super().__init__(parameters=parameters, validate_args=validate_args, name=name)
-        shapes = {"loc": parameter_shape(self._loc), scale_name: parameter_shape(self._factors)}
-        try:
-            broadcast_shapes(*shapes.values())
-        except ValueError:
-            raise ValueError(
-                message(f"loc and {scale_name} must have shapes that can be broadcast", **shapes)
-            ) from None
+        require_broadcastable(loc=self._loc, **{scale_name: self._factors})
         self._require_valid()
 
     @property

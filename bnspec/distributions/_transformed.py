@@ -11,7 +11,6 @@ from bnspec.bijectors._parts import require_bijectors
 from bnspec.distributions._base import Distribution
 from bnspec.distributions._conditions import names_of, split
 from bnspec.distributions._part import require_distribution
-from bnspec.distributions._slopes import linear_part, rises
 from bnspec.errors import message
 from bnspec.variables import common_like
 
@@ -51,8 +50,8 @@ class TransformedDistribution(Distribution):
     -----
     ``log_prob`` is log_prob of the base at the inverse, plus the log-det that is returned with that inverse: a
     bijector that normalizes by a batch is asked once. Where several x have one image, the densities of all are added;
-    the base is asked once for all of them, on an axis in front of the batch: one that normalizes by a batch does so by
-    the batch of all, and its averages move once.
+    the base is asked once for all of them, one after the other along the first axis: one that normalizes by a batch
+    does so by the batch of all, and its averages move once.
 
     ``kl_divergence`` is that of the bases, which an injective map leaves alone, where both have the same bijector. Like
     samples it is of the map forward, which knows no training: it normalizes by no batch and changes no variable.
@@ -188,16 +187,22 @@ class TransformedDistribution(Distribution):
         before, log_det = self._with_log_det("inverse", x, of_bijector)
         if self._bijector.is_injective:
             return self._distribution._log_prob(before, of_base) + log_det()
-        xp = common_namespace(x=x)
-        of_all = self._distribution._log_prob(xp.stack([self._aligned(one) for one in before]), of_base)
-        terms = [of_all[number, ...] + one for number, one in enumerate(log_det())]
-        return reduce(xp.logaddexp, terms)
+        of_each = self._of_each(before, of_base)
+        return reduce(common_namespace(x=x).logaddexp, [p + one for p, one in zip(of_each, log_det(), strict=True)])
 
-    def _aligned(self, x: Any) -> Any:
-        """Give an input the rank of the base's batch and event, so that an axis in front of it is in front of those."""
-        rank = len(self._distribution.batch_shape) + len(self._distribution.event_shape)
-        sizes = sizes_of(x)
-        return common_namespace(x=x).reshape(x, ((1,) * (rank - len(sizes)) + sizes)) if len(sizes) < rank else x
+    def _of_each(self, preimages: tuple[Any, ...], of_base: dict[str, Any]) -> list[Any]:
+        """Ask the base once for all preimages, which lie one after the other along the first axis of the samples.
+
+        They have the rank that one of them has, so that a layer that counts its axes from the front finds its own. An
+        input of one sample gets an axis for that, in front of the base's batch.
+        """
+        xp = common_namespace(x=preimages[0])
+        rank = len(self._distribution.batch_shape) + len(self._distribution.event_shape) + 1
+        missing = max(rank - len(shape_of(preimages[0])), 0)
+        apart = [xp.reshape(x, ((1,) * missing + sizes_of(x))) for x in preimages] if missing else list(preimages)
+        found = self._distribution._log_prob(xp.concat(apart, axis=0), of_base)
+        found = xp.reshape(found, (len(apart), sizes_of(apart[0])[0], *sizes_of(found)[1:]))
+        return [found[number, 0, ...] if missing else found[number, ...] for number in range(len(apart))]
 
     def _mean(self, like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
@@ -212,7 +217,7 @@ class TransformedDistribution(Distribution):
     def _stddev(self, like: Any, condition: dict[str, Any]) -> Any:
         of_base, of_bijector = self._split(condition)
         self._require(self._bijector.is_affine, "stddev")
-        stretched = linear_part(self._bijector, self._distribution._stddev(like, of_base), of_bijector)
+        stretched = self._bijector._linear_part("forward", self._distribution._stddev(like, of_base), of_bijector)
         return common_namespace(like=like).abs(stretched)
 
     def _covariance(self, like: Any, condition: dict[str, Any]) -> Any:
@@ -227,7 +232,7 @@ class TransformedDistribution(Distribution):
         for _ in range(2):  # the linear part of every row, and then of every column
             rank = len(shape_of(covariance))
             rows = xp.permute_dims(covariance, (rank - 2, *range(rank - 2), rank - 1))
-            mapped = linear_part(self._bijector, rows, of_bijector)
+            mapped = self._bijector._linear_part("forward", rows, of_bijector)
             rank = len(shape_of(mapped))
             covariance = xp.permute_dims(mapped, (*range(1, rank), 0))
         return covariance
@@ -283,7 +288,7 @@ class TransformedDistribution(Distribution):
 
     def _rises(self, which: str, like: Any, of_bijector: dict[str, Any]) -> Any:
         """Tell where the map rises; refuse one that may do both."""
-        found = rises(self._bijector, like, of_bijector) if self.event_shape == () else None
+        found = self._bijector._is_increasing(like, of_bijector) if self.event_shape == () else None
         self._require(found is not None, which)
         return found
 

@@ -50,7 +50,7 @@ class Stored(NamedTuple):
         return common_namespace(like=like).astype(from_numpy(self.values, like), like.dtype)
 
 
-def write(path: str | PathLike[str], arrays: dict[str, Stored], about: dict[str, Any]) -> None:
+def write(path: str | PathLike[str], arrays: dict[str, Stored], about: dict[str, Any], form: str = FORMAT) -> None:
     """Write arrays and what is to be known about them.
 
     Parameters
@@ -61,6 +61,8 @@ def write(path: str | PathLike[str], arrays: dict[str, Stored], about: dict[str,
         By name. bfloat16 is written as the bits of uint16.
     about : dict
         What JSON can hold.
+    form : str
+        The name of the format, by default that of layers.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def write(path: str | PathLike[str], arrays: dict[str, Stored], about: dict[str,
     plain = {name: np.asarray(stored.values, order="C") for name, stored in arrays.items()}
     for name in halves:
         plain[name] = (plain[name].view(np.uint32) >> 16).astype(np.uint16)  # a bfloat16 is the upper half of a float32
-    metadata = {"format": FORMAT, "about": json.dumps(about), "bfloat16": json.dumps(halves)}
+    metadata = {"format": form, "about": json.dumps(about), "bfloat16": json.dumps(halves)}
     data = save(plain, {**metadata, "sha256": _digest(plain, metadata)})
     target = Path(path)
     part = target.with_name(f"{target.name}.part")
@@ -81,13 +83,15 @@ def write(path: str | PathLike[str], arrays: dict[str, Stored], about: dict[str,
     part.replace(target)
 
 
-def read(path: str | PathLike[str]) -> tuple[dict[str, Stored], dict[str, Any]]:
+def read(path: str | PathLike[str], form: str = FORMAT) -> tuple[dict[str, Stored], dict[str, Any]]:
     """Read what :func:`write` wrote.
 
     Parameters
     ----------
     path : path
         The file.
+    form : str
+        The name of the format, by default that of layers.
 
     Returns
     -------
@@ -112,9 +116,9 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, Stored], dict[str, Any]]:
         raise ValueError(message("the file must be a whole safetensors file", path=str(path), error=error)) from error
     length = int.from_bytes(data[:8], "little")
     metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    if metadata.get("format") != FORMAT:
+    if metadata.get("format") != form:
         raise ValueError(
-            message(f"the file must have the format {FORMAT!r}", path=str(path), format=metadata.get("format"))
+            message(f"the file must have the format {form!r}", path=str(path), format=metadata.get("format"))
         )
     if metadata.pop("sha256", None) != _digest(arrays, metadata):
         raise ValueError(message("the file must be as it was written: its checksum does not fit", path=str(path)))

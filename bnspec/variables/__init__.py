@@ -8,11 +8,12 @@ from bnspec.variables._arguments import (
     has_values,
     known_values,
     parameter_shape,
+    require_broadcastable,
     require_common_dtype,
     resolved,
 )
 from bnspec.variables._module import Module, assign_all, transaction
-from bnspec.variables._named import Named, common_like, require_name, rounded
+from bnspec.variables._named import Named, common_like, common_needs, require_name, rounded, widened
 from bnspec.variables._scope import current, scope
 from bnspec.variables._variable import Variable, copied, from_numpy, require_concrete, taken
 
@@ -24,6 +25,7 @@ __all__ = [
     "as_parameter",
     "assign_all",
     "common_like",
+    "common_needs",
     "copied",
     "current",
     "default_like",
@@ -32,6 +34,7 @@ __all__ = [
     "has_values",
     "known_values",
     "parameter_shape",
+    "require_broadcastable",
     "require_common_dtype",
     "require_concrete",
     "require_name",
@@ -40,4 +43,5 @@ __all__ = [
     "scope",
     "taken",
     "transaction",
+    "widened",
 ]

@@ -1,4 +1,8 @@
-"""Arguments: numbers, lists, arrays and variables, as bijectors and distributions take them."""
+"""Arguments: numbers, lists, arrays and variables, as bijectors and distributions take them.
+
+A scalar of NumPy's is a number where a parameter is asked for, whatever its dtype, as float64 is for Python itself;
+where an input is, it is an array of shape (), which NumPy turns into one whenever it computes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnspec.arrays import ACCUMULATES_IN, common_namespace, device_of, dtype_name, require_real_floating, shape_of
+from bnspec.arrays import (
+    ACCUMULATES_IN,
+    broadcast_shapes,
+    common_namespace,
+    device_of,
+    dtype_name,
+    require_real_floating,
+    shape_of,
+)
 from bnspec.errors import message
 from bnspec.registry import backend_of, default_backend
 from bnspec.variables._variable import Variable
@@ -22,8 +34,10 @@ __all__ = [
     "first_array",
     "frozen",
     "has_values",
+    "is_array",
     "known_values",
     "parameter_shape",
+    "require_broadcastable",
     "require_common_dtype",
     "resolved",
 ]
@@ -42,8 +56,8 @@ def as_parameter(name: str, given: Any) -> Any:
     Returns
     -------
     object
-        The same; of a list a tuple, which nobody can change. Numbers become an array once the library, dtype and device
-        of an input are known: :func:`resolved`.
+        The same; of a list a tuple, which nobody can change, and of a scalar of NumPy's a number. Numbers become an
+        array once the library, dtype and device of an input are known: :func:`resolved`.
 
     Raises
     ------
@@ -55,7 +69,7 @@ def as_parameter(name: str, given: Any) -> Any:
     if given is None or _is_plain(given):
         if isinstance(given, (list, tuple)):
             _as_numpy(name, given)
-        return frozen(given)
+        return _numbers(given)
     require_real_floating(**{name: _array(name, given)})
     return given
 
@@ -85,7 +99,7 @@ def resolved(name: str, given: Any, like: Any) -> Any:
     if given is None:
         return None
     if _is_plain(given):
-        return common_namespace(x=like).asarray(given, dtype=like.dtype, device=device_of(like))
+        return common_namespace(x=like).asarray(_numbers(given), dtype=like.dtype, device=device_of(like))
     value = _array(name, given)
     xp = common_namespace(x=like, **{name: value})
     if ACCUMULATES_IN[dtype_name(value.dtype)] != dtype_name(like.dtype):
@@ -117,11 +131,13 @@ def as_input(name: str, given: Any, like: Any, dtype: Any = None) -> Any:
     TypeError, ValueError
         If it is none of these, not real floating, or of another library, dtype or device.
     """
-    if _is_plain(given) and not isinstance(given, np.generic):
+    if isinstance(given, np.generic):
+        given = np.asarray(given)
+    if _is_plain(given):
         if like is None:
             like = default_like()
         _as_numpy(name, given)
-        return common_namespace(like=like).asarray(given, dtype=like.dtype, device=device_of(like))
+        return common_namespace(like=like).asarray(_numbers(given), dtype=like.dtype, device=device_of(like))
     value = _array(name, given)
     require_real_floating(**{name: value})
     if like is not None:
@@ -173,7 +189,7 @@ def parameter_shape(given: Any) -> tuple[int | None, ...]:
             given = given[0] if given else 0.0
         return tuple(sizes)
     value = given.value if isinstance(given, Variable) else given
-    return shape_of(value) if _is_array(value) else ()
+    return shape_of(value) if is_array(value) else ()
 
 
 def known_values(given: Any) -> np.ndarray[Any, Any] | None:
@@ -218,6 +234,26 @@ def require_common_dtype(**arrays: Any) -> None:
         )
 
 
+def require_broadcastable(**parameters: Any) -> None:
+    """Refuse parameters that cannot be computed with each other.
+
+    Parameters
+    ----------
+    **parameters : number, nested list of numbers, array, Variable or None
+        What :func:`as_parameter` took, by the name of the argument.
+
+    Raises
+    ------
+    ValueError
+        If two have shapes that do not broadcast, as far as these are known.
+    """
+    shapes = {name: parameter_shape(given) for name, given in parameters.items()}
+    try:
+        broadcast_shapes(*shapes.values())
+    except ValueError:
+        raise ValueError(message(f"{' and '.join(shapes)} must have shapes that can be broadcast", **shapes)) from None
+
+
 def has_values(array: Any) -> bool:
     """Tell whether an array has values now, at which Python may look: inside a compiler it has none."""
     found: bool = backend_of(array).has_values(array)
@@ -225,12 +261,19 @@ def has_values(array: Any) -> bool:
 
 
 def _is_plain(given: Any) -> bool:
-    """Tell whether something is numbers alone; NumPy's float64 is a number of Python's too."""
+    """Tell whether something is numbers alone, scalars of NumPy's among them."""
     if isinstance(given, (list, tuple)):
         return all(_is_plain(part) for part in given)
-    return (
-        isinstance(given, Real) and not isinstance(given, bool) and (isinstance(given, float) or not _is_array(given))
-    )
+    if isinstance(given, Real):
+        return not isinstance(given, bool)
+    return isinstance(given, np.generic) and given.dtype.name in ACCUMULATES_IN  # bfloat16 is not registered
+
+
+def _numbers(given: Any) -> Any:
+    """Turn numbers of NumPy's into Python's, and lists into tuples."""
+    if isinstance(given, (list, tuple)):
+        return tuple(_numbers(part) for part in given)
+    return float(given) if isinstance(given, np.generic) else given
 
 
 def frozen(given: Any) -> Any:
@@ -238,15 +281,19 @@ def frozen(given: Any) -> Any:
     return tuple(map(frozen, given)) if isinstance(given, list) and _is_plain(given) else given
 
 
-def _is_array(given: Any) -> bool:
-    if isinstance(given, (int, float)):  # torch's compiler has no attributes of a number
+def is_array(given: Any) -> bool:
+    """Tell whether something is an array; a scalar of NumPy's is none, and neither is a Variable."""
+    if isinstance(given, (int, float, np.generic)):  # torch's compiler has no attributes of a number
         return False
     return hasattr(given, "shape") and hasattr(given, "dtype")
 
 
 def _array(name: str, given: Any) -> Any:
-    value = given.value if isinstance(given, Variable) else given
-    if not _is_array(value):
+    value = given
+    if isinstance(given, Variable):
+        # What NumPy computes of an array of shape () is a scalar.
+        value = np.asarray(given.value) if isinstance(given.value, np.generic) else given.value
+    if not is_array(value):
         raise TypeError(
             message(
                 f"{name} must be a number, a list of numbers, an array or a Variable",

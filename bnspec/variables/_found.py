@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["found"]
 
+_PLAIN = (str, int, float, type(None))
+
 
 def found(value: Any, kinds: tuple[type, ...]) -> list[Any]:
     """List the objects of some kinds that a value holds, each once, in the order in which they are met.
@@ -41,7 +43,8 @@ def _search(value: Any, kinds: tuple[type, ...], seen: dict[int, Any]) -> Iterat
         yield value
         return
     for held in _held(value):
-        yield from _search(held, kinds, seen)
+        if not isinstance(held, _PLAIN):  # most attributes are, and a compiler traces each step
+            yield from _search(held, kinds, seen)
 
 
 def _held(value: Any) -> list[Any]:
@@ -55,8 +58,11 @@ def _held(value: Any) -> list[Any]:
         own = value.__self__
         return [own, value.__func__, *(getattr(own, "__dict__", {}).values() if not isinstance(own, type) else ())]
     if isinstance(value, FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
-        return [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+        # torch.compile knows none of these of a function that is made inside of what it traces.
+        names = ("__closure__", "__defaults__", "__kwdefaults__")
+        closure, defaults, named = (getattr(value, name, None) for name in names)
+        cells = [cell.cell_contents for cell in closure or () if _is_filled(cell)]
+        return [*cells, *(defaults or ()), *(named or {}).values()]
     if isinstance(value, type) or hasattr(value, "dtype"):
         return []
     return list(getattr(value, "__dict__", {}).values()) if callable(value) or is_dataclass(value) else []

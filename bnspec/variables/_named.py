@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from re import sub
 from typing import TYPE_CHECKING, Any, Self
 
 from bnspec.arrays import accumulation_dtype, common_namespace, device_of, dtype_name, shape_of
 from bnspec.errors import message, nearest
-from bnspec.variables._arguments import as_input, first_array, frozen, has_values, require_common_dtype
+from bnspec.variables._arguments import as_input, first_array, frozen, has_values, is_array, require_common_dtype
 from bnspec.variables._module import Module
 from bnspec.variables._variable import Variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Named", "common_like", "require_name", "rounded"]
+__all__ = ["Named", "common_like", "common_needs", "require_name", "rounded", "widened"]
 
 
 class Named(Module):
@@ -119,7 +120,7 @@ class Named(Module):
         return _equal(self._compared(), other._compared())
 
     def __hash__(self) -> int:
-        return hash((type(self), *self._compared())) if self._described else id(self)
+        return hash((type(self), _hashed(self._compared()))) if self._described else id(self)
 
     def __repr__(self) -> str:
         dtype = self.dtype
@@ -139,12 +140,7 @@ class Named(Module):
 
     def _inputs(self, name: str, given: Any) -> tuple[Any, Callable[[Any], Any]]:
         """Turn an input into an array of the dtype of the computation; and what turns results back."""
-        x = as_input(name, given, self._like(), self.dtype)
-        xp = common_namespace(x=x)
-        wide = accumulation_dtype(xp, x)
-        if x.dtype == wide:
-            return x, lambda result: result
-        return xp.astype(x, wide), lambda result: rounded(result, x.dtype, xp)
+        return widened(name, given, self._like(), self.dtype)
 
     def _conditions(self, given: dict[str, Any]) -> dict[str, Any]:
         """Refuse conditions that nothing takes."""
@@ -175,15 +171,69 @@ def common_like(parts: Mapping[str, Named]) -> tuple[Any, Any]:
     TypeError, ValueError
         If the parts' parameters are of several libraries or dtypes, or on several devices.
     """
-    found = {name: part._like() for name, part in parts.items()}
-    arrays = {name: like for name, like in found.items() if like is not None}
+    return common_needs({name: (part._like(), part.dtype) for name, part in parts.items()})
+
+
+def common_needs(needs: Mapping[str, tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Find what several parts need together; see :func:`common_like`.
+
+    Parameters
+    ----------
+    needs : mapping
+        By what the messages call a part, an array that gives numbers their library, and the dtype that inputs must
+        have; either may be None.
+
+    Returns
+    -------
+    like : array or None
+    dtype : dtype or None
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are of several libraries or dtypes, or on several devices.
+    """
+    arrays = {name: like for name, (like, _) in needs.items() if like is not None}
     if arrays:
         common_namespace(**arrays)
-    dtypes = {name: part.dtype for name, part in parts.items() if part.dtype is not None}
+    dtypes = {name: dtype for name, (_, dtype) in needs.items() if dtype is not None}
     names = {name: dtype_name(dtype) for name, dtype in dtypes.items()}
     if len(set(names.values())) > 1:
         raise TypeError(message("all parts must have one dtype", "Convert the parameters of one of them.", **names))
     return next(iter(arrays.values()), None), next(iter(dtypes.values()), None)
+
+
+def widened(name: str, given: Any, like: Any, dtype: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """Turn an input into an array of the dtype of the computation; and what turns results back.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument, for the message.
+    given : number, nested list of numbers, array or Variable
+        What came.
+    like : array or None
+        Gives numbers their library, dtype and device.
+    dtype : dtype or None
+        What an array must have.
+
+    Returns
+    -------
+    x : array, float32 or float64
+    back : callable
+        Rounds a result, or a tuple of them, to the dtype of the input.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none of these, not real floating, or of another library, dtype or device.
+    """
+    x = as_input(name, given, like, dtype)
+    xp = common_namespace(x=x)
+    wide = accumulation_dtype(xp, x)
+    if x.dtype == wide:
+        return x, lambda result: result
+    return xp.astype(x, wide), lambda result: rounded(result, x.dtype, xp)
 
 
 def rounded(result: Any, dtype: Any, xp: Any) -> Any:
@@ -225,9 +275,20 @@ def require_name(name: Any) -> None:
 
 
 def _is_array(value: Any) -> bool:
-    if isinstance(value, (int, float)):  # torch's compiler has no attributes of a number
-        return False
-    return isinstance(value, Variable) or (hasattr(value, "shape") and hasattr(value, "dtype"))
+    return isinstance(value, Variable) or is_array(value)
+
+
+def _hashed(value: Any) -> Any:
+    """Return something that has a hash, and is equal for what is equal by `_equal`: of an array all but its values."""
+    if isinstance(value, dict):
+        return frozenset((key, _hashed(part)) for key, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_hashed, value))
+    if isinstance(value, Variable):
+        return id(value)
+    if is_array(value):
+        return type(value), dtype_name(value.dtype), shape_of(value)
+    return value if isinstance(value, Hashable) else type(value)
 
 
 def _equal(left: Any, right: Any) -> bool:

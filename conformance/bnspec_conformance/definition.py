@@ -13,6 +13,7 @@ from bnspec.arrays import blocked_sum, sizes_of, to_rows
 
 from .checks import LawBroken
 from .flows import DefinitionDensity, DefinitionFlow
+from .kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,6 +51,7 @@ class DefinitionAdapter:
         self.convention = convention
         self.mode = mode
         self.layer = DefinitionLayer
+        self.kept = Kept(transformation(backend, mode)) if mode else None
 
     @property
     def gaps(self) -> Mapping[str, str]:
@@ -77,15 +79,11 @@ class DefinitionAdapter:
 
     def bijector(self, entry: Entry) -> DefinitionFlow:
         """Build a bijector of the catalogue."""
-        return DefinitionFlow(entry, self.backend, self._transform)
+        return DefinitionFlow(entry, self.backend, self.kept)
 
     def density(self, entry: DensityEntry) -> DefinitionDensity:
         """Build a distribution of the catalogue."""
-        return DefinitionDensity(entry, self.backend, self._transform)
-
-    @property
-    def _transform(self) -> Callable[..., Any] | None:
-        return transformation(self.backend, self.mode) if self.mode else None
+        return DefinitionDensity(entry, self.backend, self.kept)
 
     def default(self, shape: tuple[int, ...], dtype: str) -> DefaultLayer:
         """Build a layer of the convention's defaults."""

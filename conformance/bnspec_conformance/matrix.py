@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .bounds import NAIVE
-from .check import Isolation, Request, check
+from .check import Isolation, Request, attempt, selected
 from .checks import Checks
 from .flows import FLOW_LAWS
 from .laws import LAWS
@@ -30,56 +30,55 @@ if TYPE_CHECKING:
     from bnspec.conventions import Convention
 
     from .flows import FlowLaw
-    from .laws import Law
 
 __all__ = ["flow_kills", "kills", "main"]
 
+_PATIENCE = 600.0  # seconds; one adapter takes a few
 
-def kills(adapter: type, isolation: Isolation, convention: Convention | None = None) -> Counter[Law]:
-    """Count the cases on which an adapter breaks each law, by the check that strangers use.
+
+def kills(adapter: type, convention: Convention | None = None) -> Counter[str]:
+    """Count the cases on which an adapter breaks each law, in this process, by the attempts that strangers get.
 
     Parameters
     ----------
     adapter : type
         What is checked; it is found by its module and name.
-    isolation : Isolation
-        Where.
     convention : Convention, optional
         In the place of its own.
 
     Returns
     -------
     Counter
-        Laws to numbers of cases.
+        Laws, as ``group.name``, to numbers of cases.
     """
     request = Request(f"{adapter.__module__}:{adapter.__name__}", convention, "naive")
-    found = check(request, isolation, explained=0)
-    laws = {(law.group, law.name): law for law in LAWS}
-    return Counter(laws[trial["group"], trial["law"]] for trial in found["trials"] if trial["outcome"] == "failed")
+    return Counter(law for law, case in selected(()) if attempt(request, law, case).outcome == "failed")
 
 
-def flow_kills(adapter: type) -> Counter[FlowLaw]:
+def flow_kills(adapter: type, laws: Sequence[FlowLaw] = FLOW_LAWS) -> Counter[str]:
     """Count the entries of the catalogue on which an adapter breaks each law of flows, in this process.
 
     Parameters
     ----------
     adapter : type
         What builds bijectors and densities.
+    laws : sequence of FlowLaw
+        Which are tried.
 
     Returns
     -------
     Counter
-        Laws to numbers of entries.
+        Laws, as ``group.name``, to numbers of entries.
     """
-    found: Counter[FlowLaw] = Counter()
+    found: Counter[str] = Counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an implementation of somebody else is judged by its numbers
-        for law in FLOW_LAWS:
+        for law in laws:
             for case in law.cases:
                 try:
                     law.check(adapter, case, NAIVE, Checks())  # type: ignore[arg-type]
                 except Exception:  # noqa: BLE001 - to raise on valid input breaks a law too
-                    found[law] += 1
+                    found[f"{law.group}.{law.name}"] += 1
     return found
 
 
@@ -98,17 +97,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="bnspec_conformance.matrix", description="Prove the suite.")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    asked = (
+        (kills, [*(mutant.adapter for mutant in MUTANTS), *VARIANTS]),
+        (flow_kills, [*(mutant.adapter for mutant in FLOW_MUTANTS), *FLOW_VARIANTS]),
+    )
     with Isolation(parser.parse_args(arguments).jobs) as isolation:
-        found = {mutant: kills(mutant.adapter, isolation) for mutant in MUTANTS}
-        accused: dict[str, Counter[Any]] = {variant.__name__: kills(variant, isolation) for variant in VARIANTS}
-    flows = {mutant: flow_kills(mutant.adapter) for mutant in FLOW_MUTANTS}
-    accused |= {variant.__name__: flow_kills(variant) for variant in FLOW_VARIANTS}
+        # A whole adapter is one task: to send each trial takes as long as to try it.
+        waiting = {
+            adapter: isolation.send(count, adapter, timeout=_PATIENCE) for count, each in asked for adapter in each
+        }
+        counted: dict[type, Counter[str]] = {adapter: answer() for adapter, answer in waiting.items()}
+    found = {mutant.name: counted[mutant.adapter] for mutant in MUTANTS}
+    flows = {mutant.name: counted[mutant.adapter] for mutant in FLOW_MUTANTS}
+    accused = {variant.__name__: counted[variant] for variant in (*VARIANTS, *FLOW_VARIANTS)}
     console = Console(width=max(40 + 4 * len(LAWS), 100), highlight=False)
     console.print("The number of cases on which each law rejects each mutant\n")
     idle = [*_drawn(console, LAWS, found), *_drawn(console, FLOW_LAWS, flows)]
 
-    rows: dict[Any, Counter[Any]] = {**found, **flows}
-    survivors = [mutant.name for mutant, row in rows.items() if not row]
+    rows = {**found, **flows}
+    survivors = [name for name, row in rows.items() if not row]
     wronged = [name for name, row in accused.items() if row]
     laws, variants = len(LAWS) + len(FLOW_LAWS), len(VARIANTS) + len(FLOW_VARIANTS)
     console.print(f"{len(rows) - len(survivors)} of {len(rows)} mutants killed", *survivors)
@@ -117,20 +124,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if survivors or idle or wronged else 0
 
 
-def _drawn(console: Console, laws: Sequence[Any], found: Mapping[Any, Counter[Any]]) -> list[str]:
+def _drawn(console: Console, laws: Sequence[Any], found: Mapping[str, Counter[str]]) -> list[str]:
     """Draw the matrix of some laws, and return the names of those that kill nothing."""
-    for number, law in enumerate(laws, 1):
-        console.print(f"{number:3d}  {law.group}.{law.name}: {law.sentence}")
+    names = [f"{law.group}.{law.name}" for law in laws]
+    for number, (law, name) in enumerate(zip(laws, names, strict=True), 1):
+        console.print(f"{number:3d}  {name}: {law.sentence}")
     table = Table("mutant", *(str(number) for number in range(1, len(laws) + 1)), box=box.SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
     for mutant, row in found.items():
-        table.add_row(mutant.name, *(str(row[law] or ".") for law in laws))
-    totals = [sum(bool(row[law]) for row in found.values()) for law in laws]
+        table.add_row(mutant, *(str(row[name] or ".") for name in names))
+    totals = {name: sum(bool(row[name]) for row in found.values()) for name in names}
     table.add_section()
-    table.add_row("mutants killed", *map(str, totals))
+    table.add_row("mutants killed", *map(str, totals.values()))
     console.print(table)
-    return [f"{law.group}.{law.name}" for law, total in zip(laws, totals, strict=True) if not total]
+    return [name for name, total in totals.items() if not total]
 
 
 if __name__ == "__main__":

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from bnspec_conformance.report.document import section, table
 
+from .page import BACKENDS, Page, known_failures, largest, off
+from .summary import out_of_place as layers_out_of_place
 from .variables.gather import KNOWN
+from .variables.gather import out_of_place as variables_out_of_place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["SECTION", "made"]
+__all__ = ["PAGE", "SECTION", "made"]
 
 SECTION = "differential"
 _COMMAND = "nox -s differential -- --keep"
-_BACKENDS = ("numpy", "array-api-strict", "torch", "jax", "tensorflow")
-
-
-def _ratio(value: float) -> str:
-    return f"{value:.2f}"
-
-
-def _largest(ratios: Mapping[str, float]) -> str:
-    """Name the quantity that comes closest to its bound."""
-    if not ratios:
-        return "-"
-    name = max(ratios, key=lambda each: ratios[each])
-    return f"{_ratio(ratios[name])} ({name})"
 
 
 def _figures(probe: Mapping[str, Any]) -> str:
@@ -35,9 +26,9 @@ def _figures(probe: Mapping[str, Any]) -> str:
     if probe["raised"]:
         return f"`{probe['raised'].partition(':')[0]}`"
     nan = [name for name, ratio in probe["ratios"].items() if ratio is None]
-    off = {name: error for name, error in probe["errors"].items() if error is not None and name not in nan}
+    beyond = {name: error for name, error in probe["errors"].items() if error is not None and name not in nan}
     parts = [f"NaN in {', '.join(nan)}"] if nan else []
-    parts += [f"{name} off by {error:.1e}, {probe['ratios'][name]:.0e} bounds" for name, error in off.items()]
+    parts += [off(name, error, probe["ratios"][name]) for name, error in beyond.items()]
     return "; ".join(parts)
 
 
@@ -54,9 +45,9 @@ def _counts(result: Mapping[str, Any]) -> str:
                 each["silent"],
                 each["missed_count"],
                 each["known"],
-                _largest(each["worst_original"]),
+                largest(each["worst_original"]),
                 each["ours_missed_count"],
-                _largest(each["worst_ours"]),
+                largest(each["worst_ours"]),
                 f"{each['seconds']:.0f}",
             ]
         )
@@ -72,26 +63,18 @@ def _known(result: Mapping[str, Any]) -> str:
                 rows[probe["name"]][1] += f", {name}"
                 rows[probe["name"]][3] += probe["configurations"]
             else:
-                found = _figures(probe)
-                rows[probe["name"]] = [
-                    f"`{probe['name']}`",
-                    name,
-                    probe["what"],
-                    probe["configurations"],
-                    found,
-                    probe["reference"],
-                ]
-    head = ("name", "originals", "what happens", "draws", "in the probe of the first", "reference")
-    return table(head, rows.values(), names=6)
+                seen = [probe["configurations"], _figures(probe), probe["reference"]]
+                rows[probe["name"]] = [probe["name"], name, probe["what"], *seen]
+    return known_failures("originals", "in the probe of the first", rows.values())
 
 
 def _arguments(result: Mapping[str, Any]) -> str:
     rows = []
     for argument, row in {**result["arguments"], **result["variables"]["rows"]}.items():
-        order = [name for name in _BACKENDS if name in row["backends"]]
+        order = [name for name in BACKENDS if name in row["backends"]]
         backends = ", ".join(f"{name} {row['backends'][name]}" for name in order)
         originals = ", ".join(f"{name} {count}" for name, count in row["originals"].items())
-        rows.append([argument, backends, originals, _ratio(row["ours"]), _ratio(row["original"])])
+        rows.append([argument, backends, originals, f"{row['ours']:.2f}", f"{row['original']:.2f}"])
     head = ("argument", "backends, and draws on each", "originals, and draws against each", "bnspec", "original")
     return table(head, rows, names=3)
 
@@ -141,3 +124,25 @@ def made(result: Mapping[str, Any]) -> str:
     parts += ["With variables, always in float64:", _variables(variables["probes"])]
     parts += ["### Arguments", explained, _arguments(result)]
     return section(SECTION, _COMMAND, parts)
+
+
+def _lines(result: Mapping[str, Any]) -> Iterable[str]:
+    for name, each in result["originals"].items():
+        yield (
+            f"{name} ({each['version']}): {each['configurations']} draws, {each['agree']} agree "
+            f"({each['silent']} of them with a bound that promises nothing somewhere), {each['missed_count']} miss, "
+            f"{each['known']} known; bnspec misses {each['ours_missed_count']}; {each['seconds']:.0f} s"
+        )
+        for case in (*each["missed"], *each["ours_missed"]):
+            yield f"  {json.dumps(case)}"
+
+
+def _out_of_place(result: Mapping[str, Any]) -> list[str]:
+    wrong = layers_out_of_place(result)
+    if result["variables"] is None:  # some originals alone do not have every argument
+        return [line for line in wrong if not line.startswith("nothing was tried")]
+    return wrong + variables_out_of_place(result["variables"])
+
+
+PAGE = Page("differential", SECTION, made, _lines, _out_of_place)
+"""The page on layers."""

@@ -9,14 +9,17 @@ import numpy as np
 from bnspec_conformance import expectation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bnspec_conformance.bounds import Grade
     from bnspec_conformance.expectation import Expected
+    from bnspec_conformance.oracle import Exact
 
     from .draw import Draw
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Layer", "Verdict", "forget", "judge"]
+__all__ = ["Layer", "Verdict", "beyond", "finite", "judge"]
 
 
 class Layer(Protocol):
@@ -63,6 +66,41 @@ class Verdict(NamedTuple):
         return not self.raised and all(ratio <= 1.0 for ratio in self.ratios.values())
 
 
+def beyond(seen: Array, exact: Exact, bound: Array) -> tuple[float, float, bool]:
+    """Measure an array.
+
+    Parameters
+    ----------
+    seen : array, shape S
+        What was computed.
+    exact : Exact, shape S
+        What it should be.
+    bound : array, broadcastable to S
+        How far it may be off; infinite where nothing is promised.
+
+    Returns
+    -------
+    ratio : float
+        The largest error as a fraction of its bound; infinite where there is NaN and should not be.
+    error : float
+        The largest error where something is promised.
+    silent : bool
+        Whether nothing is promised somewhere.
+    """
+    error = exact.error(seen)
+    bound = np.broadcast_to(bound, error.shape)
+    promised = np.isfinite(bound)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where((error == 0) | ~promised, 0.0, error / bound)
+    worst = float(np.max(np.where(np.isnan(ratio), np.inf, ratio), initial=0.0))
+    return worst, float(np.max(np.where(promised, error, 0.0), initial=0.0)), not bool(promised.all())
+
+
+def finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    """Turn ratios or errors into plain data: None is one that is not finite."""
+    return {name: number if number < np.inf else None for name, number in numbers.items()}
+
+
 def judge(draw: Draw, make: Any, grade: Grade, *, chained: bool) -> Verdict:
     """Run a layer through a draw.
 
@@ -87,16 +125,11 @@ def judge(draw: Draw, make: Any, grade: Grade, *, chained: bool) -> Verdict:
 
     def compare(name: str, seen: Array, expected: Expected) -> None:
         nonlocal silent
-        seen = np.asarray(seen).reshape(expected.exact.shape)
-        error = expected.exact.error(seen)
-        promised = np.isfinite(expected.bound)
-        silent = silent or not promised.all()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where((error == 0) | ~promised, 0.0, error / expected.bound)
-        worst = float(np.max(np.where(np.isnan(ratio), np.inf, ratio), initial=0.0))
+        worst, error, unpromised = beyond(np.asarray(seen).reshape(expected.exact.shape), *expected)
+        silent = silent or unpromised
         ratios[name] = max(ratios.get(name, 0.0), worst)
         if worst > 1.0:
-            errors[name] = max(errors.get(name, 0.0), float(np.max(error, initial=0.0)))
+            errors[name] = max(errors.get(name, 0.0), error)
 
     def averages(layer: Layer, step: expectation.Step) -> None:
         found = layer.read()
@@ -130,9 +163,3 @@ def judge(draw: Draw, make: Any, grade: Grade, *, chained: bool) -> Verdict:
     except Exception as error:  # noqa: BLE001 - whatever a library raises is a result
         return Verdict(ratios, errors, silent, f"{type(error).__name__}: {error}"[:300])
     return Verdict(ratios, errors, silent, "")
-
-
-def forget() -> None:
-    """Drop the expectations, which no later draw has in common."""
-    expectation.trajectory.cache_clear()
-    expectation.gradients.cache_clear()

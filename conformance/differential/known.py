@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from .judge import Verdict
 
-__all__ = ["Known", "explanation", "known"]
+__all__ = ["Known", "explanation", "known", "not_as_listed"]
 
 _PATH = Path(__file__).with_name("known.toml")
 
@@ -125,3 +125,28 @@ def explanation(failures: list[Known], options: Mapping[str, Any], verdict: Verd
             return each.name
     there = [each for each in there if off & set(each.quantities)]
     return " and ".join(each.name for each in there) if off <= {q for each in there for q in each.quantities} else ""
+
+
+def not_as_listed(name: str, probes: Iterable[Mapping[str, Any]], version: str) -> list[str]:
+    """List the known failures that are no longer what the list says.
+
+    Parameters
+    ----------
+    name : str
+        Of the original.
+    probes : iterable of mapping
+        What was seen of each: ``name``, ``appears``, and the ``version`` that it was found in.
+    version : str
+        Of the original, as it is now.
+
+    Returns
+    -------
+    list of str
+    """
+    lines = []
+    for probe in probes:
+        if not probe["appears"]:
+            lines.append(f"{name}: the known failure {probe['name']} does not appear")
+        if probe["version"] != version:
+            lines.append(f"{name}: {probe['name']} was found in {probe['version']}, not in {version}")
+    return lines

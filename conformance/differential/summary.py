@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .arguments import ARGUMENTS
 from .judge import Verdict
-from .known import explanation
+from .known import explanation, not_as_listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -156,11 +156,7 @@ def out_of_place(result: Mapping[str, Any]) -> list[str]:
             lines.append(f"{name}: {each['missed_count']} failures are not in the list")
         if each["ours_missed_count"]:
             lines.append(f"{name}: bnspec misses its bound {each['ours_missed_count']} times")
-        for probe in each["probes"]:
-            if not probe["appears"]:
-                lines.append(f"{name}: the known failure {probe['name']} does not appear")
-            if probe["version"] != each["version"]:
-                lines.append(f"{name}: {probe['name']} was found in {probe['version']}, not in {each['version']}")
+        lines += not_as_listed(name, each["probes"], each["version"])
     lines += [
         f"nothing was tried with {argument}"
         for argument, row in result["arguments"].items()

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import bnspec
 from bnspec_conformance.bounds import DEFINITION
+from bnspec_conformance.expectation import forget
 
 from .arguments import given
 from .draw import CHOICES, draw
 from .job import job, parser
-from .judge import Verdict, forget, judge
+from .judge import Verdict, finite, judge
 from .known import known
 from .originals import load
 from .ours import Ours
+from .page import BACKENDS
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_BACKENDS = ("array-api-strict", "torch", "jax", "tensorflow")
 # Whose domains together have every argument; the others' draws are for the definition on NumPy alone.
 _EVERYWHERE = ("tf_keras v2", "tf_keras v1", "keras on tensorflow", "torch")
 # How many draws with an argument each other backend gets from one original; few originals have the first ones.
@@ -45,11 +46,8 @@ def _named(name: str, found: Draw) -> str:
 
 
 def _side(verdict: Verdict) -> dict[str, Any]:
-    """Turn a verdict into plain data; a ratio that is not finite becomes null."""
-    numbers = {
-        kind: {k: v if v < float("inf") else None for k, v in getattr(verdict, kind).items()}
-        for kind in ("ratios", "errors")
-    }
+    """Turn a verdict into plain data."""
+    numbers = {"ratios": finite(verdict.ratios), "errors": finite(verdict.errors)}
     return {"agrees": verdict.agrees, **numbers, "silent": verdict.silent, "raised": verdict.raised}
 
 
@@ -150,7 +148,7 @@ def _found(options: argparse.Namespace) -> dict[str, Any]:
     original = load(options.name)
     backends = options.backends
     if backends is None:
-        backends = _BACKENDS if options.name in _EVERYWHERE else ()
+        backends = BACKENDS[1:] if options.name in _EVERYWHERE else ()
     run = _Run(options.name, original, options.seed, backends)
     results = []
     told = time.perf_counter()

@@ -11,7 +11,7 @@ from bnspec_conformance.subjects import present_backends
 pytest_plugins = ["pytester"]
 
 # The same few examples in every ordinary run; the nox sessions ask for the full profile.
-settings.register_profile("quick", max_examples=60, derandomize=True, deadline=None, database=None)
+settings.register_profile("quick", max_examples=25, derandomize=True, deadline=None, database=None)
 settings.register_profile("full", max_examples=10_000, deadline=None, database=None, print_blob=True)
 settings.load_profile("quick")
 

@@ -66,7 +66,8 @@ def test_arguments_are_numbers_arrays_and_variables(backend, given):
     same(backend, bijector.inverse(of(backend, expected)), [1.0, -3.0])
     assert (bijector.dtype is None) == (given in ("numbers", "numpy scalar"))
     assert len(bijector.trainable_variables) == (given == "variable")
-    assert bijector.scale == (2.0, 4.0) if given == "numbers" else bijector.scale is made
+    plain = {"numbers": (2.0, 4.0), "numpy scalar": 2.0}
+    assert bijector.scale == plain[given] if given in plain else bijector.scale is made
 
 
 def test_numbers_take_the_library_of_the_parameters(backend):

@@ -12,22 +12,44 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from typer.testing import CliRunner
 
 from bnspec import State, convert
 from bnspec.conventions import KERAS, TORCH
 from bnspec_conformance.adapter import CAPABILITIES
-from bnspec_conformance.command import template
+from bnspec_conformance.command import _common, template
+from bnspec_conformance.command._app import app
 
 ONE_PASS = ("x.var(axes)", "(x * x).mean(axes) - x.mean(axes) ** 2")
 
 
 @pytest.fixture
-def bnspec(tmp_path):
+def bnspec(tmp_path, monkeypatch):
+    """The command in this process; only adapters run in others, as ever."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    # A console asks for the width and the colours of the terminal once, when it is made.
+    monkeypatch.setattr(_common.console, "_width", 200)
+    monkeypatch.setattr(_common.console, "_color_system", None)
+
+    def call(*arguments, code=0):
+        environment = {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
+        done = CliRunner().invoke(app, [*map(str, arguments)], prog_name="bnspec", env=environment)
+        assert done.exit_code == code, done.output
+        return done.stdout if code in (0, 1, 4) else done.stderr
+
+    return call
+
+
+@pytest.fixture
+def process(tmp_path):
+    """The command as it is called."""
+
     def call(*arguments, code=0):
         path = os.pathsep.join(part for part in sys.path if part)
         environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
         done = subprocess.run(
-            [sys.executable, "-m", "bnspec_conformance.command", *map(str, arguments)],
+            [sys.executable, "-m", "bnspec_conformance.command", *arguments],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
@@ -35,7 +57,7 @@ def bnspec(tmp_path):
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout if code in (0, 1, 4) else done.stderr
+        return done.stdout
 
     return call
 
@@ -46,6 +68,16 @@ def broken(tmp_path):
     assert ONE_PASS[0] in text
     (tmp_path / "broken.py").write_text(text.replace(*ONE_PASS))
     return "broken:MyBatchNorm"
+
+
+def test_a_process_prints_and_exits_with_the_same(process, broken, bnspec):
+    """The other tests call the command in their own process, which takes a second less each."""
+    assert "bnspec check mine:MyBatchNorm" in process("init", "mine.py")
+    out = process("check", broken, "--select", "running", "--json", "result.json", code=1)
+    assert "running.several_steps_then_evaluation is broken on 1 case" in out
+    assert bnspec("report", "result.json", code=1) == out
+    assert process("check", "nowhere:Thing", code=3) == ""
+    assert process("backends") == bnspec("backends")
 
 
 def test_a_template_is_written_and_runs(bnspec, tmp_path):

@@ -12,12 +12,10 @@ from bnspec.distributions import Independent, MultivariateNormalDiag, Normal, Sa
 from bnspec_conformance import bounds
 from bnspec_conformance.bounds import FORMATS
 
+from .distribution_helpers import array
+
 NUMPY = bnspec.backend("numpy")
 SEED = 2**40 + 17
-
-
-def array(backend, values, dtype="float32"):
-    return backend.asarray(np.asarray(values, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

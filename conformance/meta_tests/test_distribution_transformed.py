@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bnspec
-from bnspec.arrays import broadcast_shapes, common_namespace, shape_of
+from bnspec.arrays import broadcast_shapes, common_namespace
 from bnspec.bijectors import (
     AbsoluteValue,
     BatchNorm,
@@ -12,10 +12,8 @@ from bnspec.bijectors import (
     Blockwise,
     Chain,
     Exp,
-    Identity,
     Invert,
     Permute,
-    Reciprocal,
     Reshape,
     Scale,
     ScaleMatvecDiag,
@@ -28,32 +26,8 @@ from bnspec.variables import Variable
 from bnspec_conformance import bounds, oracle
 from bnspec_conformance.bounds import FORMATS
 
+from .distribution_helpers import Coupling, array
 from .flow_helpers import POSITIVE, make, require
-
-
-def array(backend, values, dtype="float32"):
-    return backend.asarray(np.asarray(values, dtype=dtype))
-
-
-class Coupling(Bijector):
-    """Shift the second half by a square of the first; count how often that is computed."""
-
-    def __init__(self, name="coupling"):
-        super().__init__(forward_min_event_ndims=1, is_constant_jacobian=True, parameters={"name": name}, name=name)
-        self.calls = []
-
-    def _moved_half(self, x, sign, offset):
-        self.calls.append(sign)
-        xp = common_namespace(x=x)
-        half = shape_of(x)[-1] // 2
-        first, second = x[..., :half], x[..., half:]
-        return xp.concat([first, second + sign * (first * first + offset)], axis=-1), xp.zeros((), dtype=x.dtype)
-
-    def _forward_and_log_det(self, x, offset=0.0):
-        return self._moved_half(x, 1.0, offset)
-
-    def _inverse_and_log_det(self, y, offset=0.0):
-        return self._moved_half(y, -1.0, offset)
 
 
 class Counting(Bijector):
@@ -130,6 +104,47 @@ def test_a_base_that_normalizes_by_a_batch_is_asked_once_for_all_preimages():
     assert layer.num_batches.value == 1
 
 
+def test_a_base_that_counts_axes_from_the_front_sees_its_own_under_all_preimages(backend):
+    y = array(backend, [[0.5, 1.0, 2.0], [1.5, 0.25, 1.0], [3.0, 2.0, 0.75], [1.0, 4.0, 2.0]])
+    found = []
+    for axis in (1, -1):
+        layer = BatchNormalization(axis=axis, momentum=0.5)
+        flow = TransformedDistribution(
+            MultivariateNormalDiag([0.0] * 3), Chain([Scale([2.0, 4.0, 0.5]), BatchNorm(layer)])
+        )
+        folded = TransformedDistribution(flow, AbsoluteValue())
+        found.append(
+            [
+                folded.log_prob(y),
+                folded.log_prob(y, training=False),
+                folded.sample(5, seed=1),
+                layer.moving_variance.value,
+            ]
+        )
+        assert tuple(layer.input_shape) == (8, 3)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(backend.to_numpy(one), backend.to_numpy(other))
+
+
+def test_another_rank_than_the_layer_was_built_with_is_refused_where_it_counts(backend):
+    y = array(backend, np.ones((3, 3)))
+    for axis in (1, -1):
+        layer = BatchNormalization(axis=axis)
+        layer.build((3, 3), like=y)
+        # The base has the batch of the input: what holds both preimages has one more axis.
+        base = TransformedDistribution(MultivariateNormalDiag(array(backend, np.zeros((3, 3)))), BatchNorm(layer))
+        folded = TransformedDistribution(base, AbsoluteValue())
+        if axis < 0:
+            assert tuple(folded.log_prob(y).shape) == (3,)
+            continue
+        with pytest.raises(
+            ValueError,
+            match=r"must have the rank that the layer was built with, since its axis is not negative\. Got axis=1, "
+            r"shape=\(2, 3, 3\), built=\(3, 3\)\. Count the axis of the layer from the end",
+        ):
+            folded.log_prob(y)
+
+
 def test_preimages_are_broadcast_to_the_batch_of_the_base(backend):
     base = MultivariateNormalDiag(array(backend, [[1.0, 2.0]] * 3))
     folded = AbsoluteValue()(base)
@@ -201,142 +216,6 @@ def test_shapes_broadcast():
     assert broadcast_shapes((0,), (1,)) == (0,)
     with pytest.raises(ValueError, match=r"shapes must be broadcastable.*Got shapes=\[\(2,\), \(3,\)\]\."):
         broadcast_shapes((2,), (3,))
-
-
-def test_statistics_of_affine_maps_are_exact(backend):
-    far = Chain([Shift(2.0**20), Invert(Scale(-0.5))])(Normal(array(backend, 0.5), 0.25))
-    for method, wanted in {"mean": 2.0**20 - 1.0, "mode": 2.0**20 - 1.0, "stddev": 0.5, "variance": 0.25}.items():
-        assert float(getattr(far, method)()) == wanted  # a shift of a million deviations costs them nothing
-    base = MultivariateNormalDiag(array(backend, [1.0, 2.0, 4.0]), [1.0, -2.0, 0.5])
-    flow = Chain([Shift([[0.0], [8.0]]), Permute([2, 0, 1]), ScaleMatvecDiag([2.0, -1.0, 4.0])])(base)
-    for method, wanted in {
-        "mean": [[16.0, 2.0, -2.0], [24.0, 10.0, 6.0]],
-        "mode": [[16.0, 2.0, -2.0], [24.0, 10.0, 6.0]],
-        "stddev": [[2.0, 2.0, 2.0]] * 2,
-        "covariance": [np.diag([4.0, 4.0, 4.0])] * 2,
-    }.items():
-        np.testing.assert_array_equal(backend.to_numpy(getattr(flow, method)()), wanted, err_msg=method)
-    assert tuple(flow.entropy().shape) == (2,)
-    reshaped = Reshape([3, 1])(base)
-    np.testing.assert_array_equal(backend.to_numpy(reshaped.stddev()), [[1.0], [2.0], [0.5]])
-    same = Identity()(base)
-    np.testing.assert_array_equal(backend.to_numpy(same.entropy()), backend.to_numpy(base.entropy()))
-    doubled = Scale([2.0, 2.0, 2.0])(base)
-    wanted = np.asarray(backend.to_numpy(base.entropy()) + 3.0 * np.log(2.0))
-    error = bounds.accumulated(16.0, FORMATS["float32"].roundoff) * (np.abs(wanted) + 8.0)
-    assert abs(float(doubled.entropy()) - wanted) <= error
-
-
-def test_the_range_of_deviations_is_that_of_the_dtype(backend):
-    wide = Scale(array(backend, 2.0))(Normal(array(backend, 0.0), array(backend, 2.0**100)))
-    assert float(wide.stddev()) == 2.0**101
-    through = Chain([Scale(2.0**-100), Shift([0.0, 2.0**60]), Scale(array(backend, 2.0**100))])(Normal(0.0, 1.0))
-    np.testing.assert_array_equal(backend.to_numpy(through.stddev()), [1.0, 1.0])
-    base = MultivariateNormalDiag(scale_diag=array(backend, [0.5, 2.0]))
-    shift = Variable("shift", array(backend, [2.0**30]), trainable=True)
-    blocks = Blockwise([Invert(Shift(shift)), Chain([Shift([2.0**40]), Scale(4.0)])])(base)
-    np.testing.assert_array_equal(backend.to_numpy(blocks.stddev()), [0.5, 8.0])
-    np.testing.assert_array_equal(backend.to_numpy(blocks.covariance()), [[0.25, 0.0], [0.0, 64.0]])
-
-
-def test_a_constant_jacobian_does_not_make_a_mean():
-    flow = TransformedDistribution(MultivariateNormalDiag([1.0, 0.0]), Coupling())
-    for method in ("mean", "stddev", "variance", "covariance"):
-        with pytest.raises(NotImplementedError, match=r"must have a formula for"):
-            getattr(flow, method)()
-    np.testing.assert_array_equal(flow.mode(), [1.0, 1.0])
-    assert flow.entropy() == flow.distribution.entropy()
-    for method in ("mean", "mode", "stddev", "entropy"):
-        with pytest.raises(NotImplementedError, match=rf"expNormal must have a formula for {method}\. Estimate it"):
-            getattr(Exp()(Normal(0.0, 1.0)), method)()
-
-
-def test_monotonic_maps_move_probabilities(backend):
-    base = Normal(array(backend, 0.5), 2.0)
-    for bijector, flips in (
-        (Shift(1.0), False),
-        (Scale(-2.0), True),
-        (Chain([Scale(-2.0), Scale([-4.0])]), False),
-        (Invert(Scale(-0.5)), True),
-    ):
-        flow = bijector(base)
-        x = array(backend, [-3.0, 0.0, 2.5])
-        y = bijector.forward(x)
-        for method, other in (
-            ("cdf", "survival_function"),
-            ("log_cdf", "log_survival_function"),
-            ("survival_function", "cdf"),
-            ("log_survival_function", "log_cdf"),
-        ):
-            wanted = getattr(base, other if flips else method)(x)
-            np.testing.assert_array_equal(
-                backend.to_numpy(getattr(flow, method)(y)), backend.to_numpy(wanted), err_msg=method
-            )
-        p = array(backend, [0.125, 0.5])
-        wanted = bijector.forward(base.quantile(1.0 - p if flips else p))
-        np.testing.assert_array_equal(backend.to_numpy(flow.quantile(p)), backend.to_numpy(wanted))
-    scale = Variable("scale", array(backend, 2.0), trainable=True)
-    for unknown in (Reciprocal()(base), Chain([Exp(), Reciprocal(), Scale(scale)])(base)):
-        for method in ("cdf", "quantile"):
-            with pytest.raises(NotImplementedError, match=rf"must have a formula for {method}"):
-                getattr(unknown, method)(0.5)
-
-
-def test_quantiles_of_falling_maps_keep_the_tails(backend):
-    base, tiny = Normal(array(backend, 0.0), 1.0), array(backend, [1e-20, 1e-30, 0.25])
-    wanted = backend.to_numpy(base.quantile(tiny))
-    assert np.isfinite(wanted).all()
-    for falling in (Scale(-1.0), Scale(array(backend, [-1.0] * 3)), Chain([Shift(0.0), Invert(Scale(-1.0))])):
-        np.testing.assert_array_equal(backend.to_numpy(falling(base).quantile(tiny)), wanted)
-    twice = TransformedDistribution(Scale(-1.0)(base), Scale(-1.0))
-    np.testing.assert_array_equal(backend.to_numpy(twice.quantile(tiny)), wanted)
-    moved = Scale(-1.0)(Normal(array(backend, 2.0), 0.5)).quantile(array(backend, [0.0, 0.5, 1.0]))
-    np.testing.assert_array_equal(backend.to_numpy(moved), [-np.inf, -2.0, np.inf])
-
-
-MONOTONIC = {
-    "scale": Scale,
-    "inverse": lambda scale: Invert(Scale(scale)),
-    "chain": lambda scale: Chain([Exp(), Scale(-2.0), Shift(1.0), Scale(scale)]),
-    "inverse of a chain": lambda scale: Invert(Chain([Scale(scale), Exp()])),
-}
-
-
-@pytest.mark.parametrize("name", MONOTONIC)
-def test_signs_that_parameters_tell_select_the_side(backend, name):
-    factors = np.float32([2.0, -0.5, -4.0])
-    scale = Variable("scale", backend.asarray(factors), trainable=True)
-    both = MONOTONIC[name](scale)(Normal(0.5, 2.0))
-    y = np.float32([[0.25, -0.75, -2.0], [3.0, -2.0, -0.125]]) if "of a" in name else np.float32([[0.25], [3.0]])
-    p = np.float32([[1e-20], [0.25]])
-    for method, at in (
-        *((method, y) for method in ("cdf", "log_cdf", "survival_function", "log_survival_function")),
-        ("quantile", p),
-    ):
-        if "of a" in name and method == "quantile":
-            continue  # the logarithm of what is not positive
-        seen = backend.to_numpy(getattr(both, method)(backend.asarray(at)))
-        for column, factor in enumerate(factors):
-            single = MONOTONIC[name](float(factor))(Normal(0.5, 2.0))
-            wanted = getattr(single, method)(backend.asarray(at[:, column if at.shape[1] > 1 else 0]))
-            np.testing.assert_array_equal(seen[:, column], backend.to_numpy(wanted), err_msg=method)
-
-
-def test_signs_that_are_known_when_the_call_runs(backend):
-    if "compile" in backend.gaps():
-        pytest.skip(backend.gaps()["compile"])
-    scale = Variable("scale", array(backend, [2.0, -0.5]), trainable=True)
-    flow = Chain([Shift(1.0), Scale(scale)])(Normal(0.5, 2.0))
-    at = array(backend, [[0.25], [0.75]])
-    for method in ("cdf", "log_survival_function", "quantile"):
-
-        def called(value, x, method=method):
-            return flow.stateless_call([value], [], x, method=method)[0]
-
-        eager = backend.to_numpy(called(scale.value, at))
-        compiled = backend.to_numpy(backend.compile(called)(scale.value, at))
-        error = bounds.accumulated(64.0, FORMATS["float32"].roundoff) * (np.abs(eager) + 8.0)
-        assert (np.abs(compiled - eager) <= error).all(), method
 
 
 def test_divergences_need_equal_bijectors():
@@ -485,6 +364,7 @@ def test_sizes_that_are_not_known_before_the_call():
         Exp()(base),
         Sample(Exp()(Normal(array(backend, 0.0), 1.0)), 2),
         Exp()(MultivariateNormalDiag([0.0] * 2)),
+        AbsoluteValue()(base),
     ):
         eager = flow.log_prob(array(backend, x))
         for spec in ([None, 2], [None, None]):

@@ -119,6 +119,26 @@ def test_bijectors_are_within_their_bounds_and_these_mean_something(name, method
     assert checks.worst is not None
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("method", ["forward", "forward_log_det"])
+def test_softplus_may_be_log1p_of_an_exponential_where_a_grade_says_so(method, dtype):
+    x = np.linspace(0.0, 30.0, 301).astype(dtype)
+    x = x if method == "forward" else -x
+    exact = getattr(oracle.Softplus(), method)(x)
+    # As in TensorFlow's kernel, whose exponential is off by up to two units.
+    power = np.exp(np.abs(x))
+    seen = np.log1p(np.nextafter(np.nextafter(power, np.inf), np.inf)) * (1 if method == "forward" else -1)
+    sharp, loose = (
+        bounds.bijector("Softplus", method, x.astype(np.float64), bounds.Arithmetic(FORMATS[dtype], of_exp)).error
+        for of_exp in (bounds.DEFINITION.softplus_of_exp, bounds.NAIVE.softplus_of_exp)
+    )
+    require("softplus", seen, exact, loose, dtype)
+    with pytest.raises(LawBroken):
+        require("softplus", seen, exact, sharp, dtype)
+    with pytest.raises(LawBroken):
+        require("wrong", seen * x.dtype.type(1.001), exact, loose, dtype)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("training", [True, False])
 def test_bounds_of_batch_normalization(dtype, training):

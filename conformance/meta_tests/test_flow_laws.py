@@ -1,6 +1,10 @@
-"""The catalogue of flows is whole and off every fixed point; its laws kill mutants and accuse no correct variant."""
+"""The catalogue of flows is whole and off every fixed point; its laws kill mutants and accuse no correct variant.
+
+That every mutant is rejected is the session's: ``nox -s mutants``.
+"""
 
 import inspect
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,11 +26,6 @@ NUMPY = backend_subject("numpy")
 TRIALS = flow_trials(NUMPY)
 
 
-@pytest.fixture(scope="module")
-def killed():
-    return {mutant.name: matrix.flow_kills(mutant.adapter) for mutant in FLOW_MUTANTS}
-
-
 def parts_of(part):
     yield part
     inner = getattr(part, "parts", None) or ([part.part] if hasattr(part, "part") else [])
@@ -44,8 +43,7 @@ def built_classes():
         for value in (parameters.get("bijector"), *(parameters.get("bijectors") or ())):
             if value is not None:
                 collect(value)
-        if isinstance(parameters.get("shift_and_log_scale_fn"), bijectors.DenseNetwork):
-            found.add(bijectors.DenseNetwork)
+        found.add(type(parameters.get("shift_and_log_scale_fn")))
 
     for flow in flows:
         collect(flow.subject)
@@ -74,9 +72,12 @@ def test_who_has_no_bijectors_is_tried_on_none():
     assert flow_trials(Subject("stranger", (object(),), DEFINITION)) == []
 
 
-def test_a_mode_tries_few_entries_on_all_laws():
+def test_a_mode_tries_all_entries_on_all_laws_entry_by_entry():
     subject = Subject("mode", (type("Mode", (), {"mode": "XLA", "bijector": None})(),), DEFINITION)
-    assert 0 < len({trial.case.id for trial in flow_trials(subject)}) < 5
+    found = [(trial.law, trial.case) for trial in flow_trials(subject)]
+    assert len(found) == len(set(found)) == sum(len(law.cases) for law in FLOW_LAWS)
+    cases = [case for _, case in found]
+    assert len([1 for one, other in pairwise(cases) if one is not other]) == len(set(cases)) - 1
 
 
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.id)
@@ -131,15 +132,14 @@ def test_the_definition_breaks_no_law(trial):
 
 
 @pytest.mark.parametrize("mutant", FLOW_MUTANTS, ids=lambda mutant: mutant.name)
-def test_each_mutant_is_rejected(mutant, killed):
-    assert killed[mutant.name]
+def test_each_mutant_is_described(mutant):
     assert mutant.defect.endswith(".")
     assert mutant.references
 
 
 @pytest.mark.parametrize("law", FLOW_LAWS, ids=lambda law: f"{law.group}.{law.name}")
-def test_each_law_rejects_a_mutant(law, killed):
-    assert any(row[law] for row in killed.values())
+def test_each_law_rejects_a_mutant(law):
+    assert any(matrix.flow_kills(mutant.adapter, (law,)) for mutant in FLOW_MUTANTS)
 
 
 @pytest.mark.parametrize("variant", FLOW_VARIANTS, ids=lambda variant: variant.__name__)

@@ -93,6 +93,8 @@ FLOORS = (
     "layers",
     "bijectors",
     "distributions",
+    "flows",
+    "training",
 )
 
 

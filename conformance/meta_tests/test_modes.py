@@ -1,4 +1,4 @@
-"""The laws in every mode of TensorFlow, and what changes where sizes are not known before the call runs."""
+"""The laws in every mode of a backend, and what changes where sizes are not known before the call runs."""
 
 from pathlib import Path
 
@@ -6,17 +6,21 @@ import numpy as np
 import pytest
 
 import bnspec
+import bnspec_conformance.modes as modes
 from bnspec.arrays import blocked_sum, fits, sizes_of, to_rows
 from bnspec.conventions import KERAS, TORCH
 from bnspec_conformance.checks import Checks
 from bnspec_conformance.definition import OUTSIDE
+from bnspec_conformance.flows import flow_trials
+from bnspec_conformance.kept import Kept
 from bnspec_conformance.laws import LAWS, Trial
-from bnspec_conformance.modes import SECTION, made, rows_of
+from bnspec_conformance.modes import FLOWS, LAYERS, SECTION, Row, made, main, rows_of
 from bnspec_conformance.report.document import kept, put
 from bnspec_conformance.subjects import backend_subject
 
 tf = pytest.importorskip("tensorflow")
 
+DOCS = Path(__file__).parents[2] / "docs"
 BACKEND = bnspec.backend("tensorflow")
 MODES = tuple(BACKEND.modes())
 UNKNOWN = "tf.function, unknown dimensions"
@@ -124,19 +128,71 @@ def test_statistics_of_unknown_sizes():
         assert [value.numpy().tobytes() for value in traced] == [value.numpy().tobytes() for value in eager]
 
 
-def test_the_table_of_the_modes_is_what_was_counted():
-    docs = Path(__file__).parents[2] / "docs"
-    rows = kept(docs / "results/modes.json")
-    text = (docs / "backends.md").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def rows():
+    return kept(DOCS / "results/modes.json")
+
+
+def test_the_table_of_the_modes_is_what_was_counted(rows):
+    text = (DOCS / "backends.md").read_text(encoding="utf-8")
     assert put(text, SECTION, made(rows)) == text
-    assert {(row["mode"], row["tape"]) for row in rows} == {
-        (mode or "eager", tape) for mode, tape in rows_of("tensorflow")
-    }
     assert not any(row["failed"] or row["worst"] > 1 for row in rows)
-    # The same laws on the same cases in each mode; at once, under more conventions.
-    counts = {(row["tape"], row["passed"] + row["skipped"]) for row in rows if row["mode"] != "eager"}
-    assert len(counts) == len({row["tape"] for row in rows}) == 2
-    assert max(row["passed"] for row in rows) == rows[0]["passed"]
+    keys = [tuple(row[name] for name in Row._fields) for row in rows]
+    assert len(set(keys)) == len(keys)
+    assert set(keys) <= {row for backend in {row["backend"] for row in rows} for row in rows_of(backend)}
+
+
+def test_all_modes_are_tried_on_the_same_laws_and_entries(rows):
+    for row in rows:
+        assert row["passed"] > 0
+        if row["laws"] == FLOWS:
+            assert row["passed"] + row["skipped"] == len(flow_trials(backend_subject("numpy")))
+    compiled = [
+        row for row in rows if row["mode"] != "eager" and (row["backend"], row["laws"]) == ("tensorflow", LAYERS)
+    ]
+    counts = {(row["tape"], row["passed"] + row["skipped"]) for row in compiled}
+    assert {tape for tape, _ in counts} == {"inside", "outside"}
+    assert len(counts) == 2
+
+
+def test_a_run_replaces_its_own_rows_alone(tmp_path, monkeypatch):
+    row = {"version": "1", "passed": 3, "failed": 0, "skipped": 0, "worst": 0.5, "reasons": {}, "broken": {}}
+    counted = []
+
+    def tried(one):
+        counted.append(one)
+        return {**one._asdict(), **row, "passed": len(counted)}
+
+    monkeypatch.setattr(modes, "tried", tried)
+    (tmp_path / "page.md").write_text(f"a\n<!-- {SECTION}: begin -->\n<!-- {SECTION}: end -->\nb\n")
+    given = ["--results", str(tmp_path / "kept.json"), "--document", str(tmp_path / "page.md")]
+    assert main(["--backend", "jax", "--laws", FLOWS, *given]) == 0
+    assert main(["--backend", "tensorflow", "--mode", "XLA", *given]) == 0
+    assert main(["--backend", "jax", "--mode", "jit", "--laws", FLOWS, *given]) == 0
+    found = [tuple(one[name] for name in (*Row._fields, "passed")) for one in kept(tmp_path / "kept.json")]
+    assert found == [
+        ("tensorflow", "XLA", "inside", LAYERS, 3),
+        ("tensorflow", "XLA", "outside", LAYERS, 4),
+        ("tensorflow", "XLA", "inside", FLOWS, 5),
+        ("jax", "eager", "inside", FLOWS, 1),
+        ("jax", "jit", "inside", FLOWS, 6),
+    ]
+    text = (tmp_path / "page.md").read_text()
+    assert text.startswith("a\n")
+    assert "| `jax` | jit | inside | flows | 6 | 0 | 0 | 0.5 |" in text
+    row["failed"] = 1
+    assert main(["--backend", "jax", "--mode", "jit", "--laws", FLOWS, *given]) == 1
+
+
+def test_a_mode_makes_a_function_once_for_each_subject():
+    made_of = []
+    run = Kept(lambda function: made_of.append(function) or function)
+    first, second = (lambda: 1), (lambda: 2)
+    assert run(first, "one", "key") is run(second, "one", "key") is first
+    assert run(second, "one", "other") is second
+    assert run(second, "two", "key") is second
+    assert run(second, "one", "key") is second  # what was made of the first is gone
+    assert made_of == [first, second, second, second]
 
 
 def test_shapes_fit_as_far_as_they_are_known():

@@ -7,7 +7,6 @@ import pytest
 
 from bnspec_conformance import matrix
 from bnspec_conformance.bounds import NAIVE
-from bnspec_conformance.check import Isolation
 from bnspec_conformance.laws import LAWS, Subject, trials
 from bnspec_conformance.mutants import MUTANTS, Complete, Sound
 
@@ -25,25 +24,19 @@ REQUIRED = {
 }
 
 
-@pytest.fixture(scope="module")
-def isolation():
-    with Isolation() as found:
-        yield found
-
-
 def test_the_required_mutants_are_there():
     assert {mutant.name for mutant in MUTANTS} >= REQUIRED
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 40
 
 
 @pytest.mark.parametrize("base", [Sound, Complete])
-def test_what_the_mutants_are_mutants_of_breaks_no_law(base, isolation):
+def test_what_the_mutants_are_mutants_of_breaks_no_law(base):
     conventions = {
         mutant.adapter.convention for mutant in MUTANTS if issubclass(mutant.adapter, Complete) == (base is Complete)
     }
     assert len(conventions) > 1
     for convention in conventions:
-        assert not matrix.kills(base, isolation, convention), convention.name
+        assert not matrix.kills(base, convention), convention.name
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -53,8 +46,8 @@ def test_each_mutant_is_described(mutant):
 
 
 @pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.name in REQUIRED], ids=lambda m: m.name)
-def test_the_required_mutants_are_rejected(mutant, isolation):
-    assert matrix.kills(mutant.adapter, isolation)
+def test_the_required_mutants_are_rejected(mutant):
+    assert matrix.kills(mutant.adapter)
 
 
 def test_the_sound_implementation_is_tried_on_every_case_of_every_law():

@@ -33,7 +33,7 @@ def modules():
 
 def test_all_is_exactly_the_public_names():
     public = {name for name in vars(bnspec) if not name.startswith("_") and not inspect.ismodule(vars(bnspec)[name])}
-    rooms = {"bijectors", "conventions", "distributions", "layers", "variables"}
+    rooms = {"bijectors", "conventions", "distributions", "flows", "layers", "training", "variables"}
     assert set(bnspec.__all__) == public | rooms
 
 

@@ -1,5 +1,8 @@
 """torch.compile as users call it: the whole graph, and sizes and numbers that become symbols when they change."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ import bnspec
 from bnspec.bijectors import (
     BatchNormalization,
     Chain,
+    Inline,
     Permute,
     RealNVP,
     Scale,
@@ -113,3 +117,67 @@ def test_a_number_may_change(name):
         expected = NUMBERS[name](number)(data(3))
         same(call(NUMBERS[name](number), data(3)), expected)
         same(build(number, data(3)), expected)
+
+
+def built_inside(x):
+    return Inline(lambda x: 2.0 * x, lambda y: y / 2.0, lambda x: 0.75).forward_and_log_det(x)
+
+
+def built_inside_a_chain(x):
+    def stretched(x, /, *, factor):
+        return factor * x
+
+    return Chain([Inline(stretched), Inline(lambda x, shift=0.5: x + shift)]).forward(x, factor=3.0, shift=0.25)
+
+
+def built_with_any_condition(x):
+    return Inline(lambda x, **conditions: conditions["factor"] * x).forward(x, factor=3.0)
+
+
+def built_inside_a_coupling(x):
+    return RealNVP(1, None, lambda x0, units, /, factor, *, shift: (factor * x0 + shift, x0)).forward_and_log_det(
+        x, factor=3.0, shift=0.5
+    )
+
+
+@pytest.mark.parametrize(
+    "function", [built_inside, built_inside_a_chain, built_with_any_condition, built_inside_a_coupling]
+)
+def test_functions_that_are_made_inside_are_asked_for_their_conditions(function):
+    same(compiled(function)(data(3)), function(data(3)))
+
+
+def test_a_condition_that_a_function_made_inside_does_not_take_is_refused():
+    def call(x):
+        try:
+            Inline(lambda x, factor: factor * x).forward(x, factro=3.0)
+        except TypeError:
+            return x + 1.0
+        return x
+
+    same(compiled(call)(data(3)), data(3) + 1.0)
+
+
+FIRST = """
+import torch
+import bnspec
+from bnspec.bijectors import Chain, Scale, Softplus, Tanh
+{before}
+call = torch.compile({call}, fullgraph=True, backend="eager")
+assert call(torch.tensor([0.5, 2.0])).shape == (2,)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "call"),
+    [
+        ("", "Chain([Scale(2.0), Tanh()]).inverse_log_det_jacobian"),
+        ("", "lambda x: bnspec.moments(x, 0)[0] + x"),
+        ("bnspec.backend('torch')", "Softplus(validate_args=True).inverse"),
+    ],
+)
+def test_the_first_call_of_all_may_be_compiled(before, call):
+    """Warnings are errors: there is no cache of anybody's that has to be filled before."""
+    code = FIRST.format(before=before, call=call)
+    found = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr

@@ -43,6 +43,8 @@ class Arithmetic:
     ----------
     form : Format
         The format that is computed in; u is its unit roundoff.
+    softplus_of_exp : bool
+        Whether log(1 + exp(a)) may be log1p of exp(a) for positive a too.
 
     Notes
     -----
@@ -59,6 +61,7 @@ class Arithmetic:
     """
 
     form: Format
+    softplus_of_exp: bool = False
 
     def given(self, values: Any) -> Uncertain:
         """Take numbers of the format. A subnormal one may be flushed to zero before anything is computed with it."""
@@ -166,17 +169,22 @@ class Arithmetic:
             return self._settle(value, error, 2.0)
 
     def softplus(self, a: Uncertain) -> Uncertain:
-        """Bound log(1 + exp(a)) as max(a, 0) + log1p(exp(-|a|)).
+        """Bound log(1 + exp(a)) as max(a, 0) + log1p(exp(-|a|)), or as log1p(exp(a)) too.
 
         Its slope is 1 / (1 + exp(-a)), the more the larger a is. t = exp(-|a|) has a relative error of 2 goal u, which
         log1p passes on as t / (1 + t), at most log1p(t); its own error is of that size again. The sum is rounded.
+        So it is with t = exp(a), whose log1p is all of the result, and which must not overflow: nobody uses it there.
         """
         with np.errstate(all="ignore"):
             part = np.log1p(np.exp(-np.abs(a.value)))
             top = a.value + a.error
             value, slope = np.maximum(a.value, 0.0) + part, np.exp(-np.logaddexp(0.0, -top))
-            goals = 2.0 * (function_goal("exp") + function_goal("log1p"))
-            error = a.error * slope + goals * self.form.roundoff * (part + a.error * slope) + 2.0 * self.form.tiny
+            exp, log1p = 2.0 * function_goal("exp"), 2.0 * function_goal("log1p")
+            moved = a.error * slope
+            kernels = (exp + log1p) * (part + moved)
+            if self.softplus_of_exp:
+                kernels = np.maximum(kernels, exp * slope + log1p * (value + moved))
+            error = moved + kernels * self.form.roundoff + 2.0 * self.form.tiny
             return self._settle(value, np.where(np.isfinite(top), error, np.inf), 1.0)
 
     def total(self, terms: Uncertain, sizes: Array, grade: Grade, axes: int, extra: float = 0.0) -> Uncertain:

@@ -154,8 +154,9 @@ def _softplus(method: Method, r: Arithmetic, x: Uncertain, hinge_softness: Any =
 def _tanh(method: Method, r: Arithmetic, x: Uncertain) -> Uncertain:
     """Bound tanh and its inverse.
 
-    The inverse is atanh, or (log1p(y) - log1p(-y)) / 2. The log-det is 2 (log 2 - x - softplus(-2 x)); that of
-    the inverse is its negative at the computed inverse, or -log1p(-y^2), whose y^2 is rounded.
+    With a = |y|, the inverse is atanh, (log1p(a) - log1p(-a)) / 2, or log1p(2 a / (1 - a)) / 2. The log-det is
+    2 (log 2 - x - softplus(-2 x)); that of the inverse is its negative at the computed inverse, -log1p(-y^2), whose
+    y^2 is rounded, or log1p(a^2 / ((1 - a) (1 + a))).
     """
     if method == "forward":
         return r.tanh(x)
@@ -164,12 +165,16 @@ def _tanh(method: Method, r: Arithmetic, x: Uncertain) -> Uncertain:
         return r.doubled(r.subtract(r.subtract(r.constant(_LOG_TWO), x), softplus), 2.0)
     value = r.doubled(r.subtract(r.log1p(x), r.log1p(r.negative(x))), 0.5)
     own = 2.0 * function_goal("atanh") * r.form.roundoff * np.abs(value.value) + x.error + r.form.tiny
-    inverse = Uncertain(value.value, np.maximum(value.error, own))
+    size = Uncertain(np.abs(x.value), x.error)
+    below, above = r.subtract(r.exact(1.0), size), r.add(r.exact(1.0), size)
+    ratio = r.doubled(r.log1p(r.divide(r.doubled(size, 2.0), below)), 0.5)
+    inverse = Uncertain(value.value, np.maximum(either(value, ratio), own))
     if method == "inverse":
         return inverse
     composed = _tanh("forward_log_det", r, inverse)
     direct = r.log1p(r.negative(r.multiply(x, x)))
-    return Uncertain(-composed.value, either(composed, direct))
+    ratio = r.log1p(r.multiply(size, r.divide(size, r.multiply(below, above))))
+    return Uncertain(-composed.value, either(composed, direct, ratio))
 
 
 def _absolute(method: Method, r: Arithmetic, x: Uncertain) -> Uncertain:

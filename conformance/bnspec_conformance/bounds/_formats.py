@@ -68,12 +68,15 @@ class Grade:
     quotient : bool
         Whether a debiased average may be kept biased, and divided by 1 - m^n in the format of the state, where digits
         of m are lost: see `share_roundings`.
+    softplus_of_exp : bool
+        Whether log(1 + exp(x)) may be log1p of exp(x) for positive x too, as TensorFlow's kernel is.
     """
 
     name: str
     additions: Callable[[int], int]
     mean: Literal["split", "rounded", "perturbed", "one-pass"]
     quotient: bool = False
+    softplus_of_exp: bool = False
 
 
 def _blocked(block: int) -> Callable[[int], int]:
@@ -96,11 +99,13 @@ TWO_PASS = Grade("two-pass", _blocked(32), "rounded")
 """What a good library reaches: sums pairwise or in blocks of up to 32, and a second pass for the variance. NumPy's own
 sum over the leading axis of C-ordered memory is sequential, and naive."""
 
-NAIVE = Grade("naive", lambda count: count + 2 * count.bit_length() + 2, "perturbed", quotient=True)
+NAIVE = Grade(
+    "naive", lambda count: count + 2 * count.bit_length() + 2, "perturbed", quotient=True, softplus_of_exp=True
+)
 """The least that a sound implementation reaches, sequential sums included, and all that a stranger is held to. The
 two-pass algorithm, Welford's recurrence (whose mean takes N + 2 + 2 H(N) roundings, H being the harmonic numbers)
 and one pass over data that is shifted by one of its elements are of this class; mean(x^2) - mean(x)^2 is not. So are
-averages that are divided by a 1 - m^n of rounded numbers."""
+averages that are divided by a 1 - m^n of rounded numbers, and a softplus that is log1p of an exponential."""
 
 GRADES = {grade.name: grade for grade in (DEFINITION, TWO_PASS, NAIVE)}
 """The grades by name, the strictest first."""

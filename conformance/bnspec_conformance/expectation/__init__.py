@@ -3,6 +3,12 @@
 from ._bijection import inverted, log_det
 from ._gradients import gradients, hessian_vector_product
 from ._layout import Expected
-from ._trajectory import Step, trajectory
+from ._trajectory import Step, run, trajectory
 
-__all__ = ["Expected", "Step", "gradients", "hessian_vector_product", "inverted", "log_det", "trajectory"]
+__all__ = ["Expected", "Step", "forget", "gradients", "hessian_vector_product", "inverted", "log_det", "trajectory"]
+
+
+def forget() -> None:
+    """Drop what was computed, where no later case has it in common."""
+    for cached in (run, trajectory, gradients, hessian_vector_product, log_det):
+        cached.cache_clear()

@@ -32,12 +32,18 @@ class Step(NamedTuple):
     renorm: dict[str, Expected]
 
 
-def run(case: Case, convention: Convention, *, alone: bool = False) -> list[oracle.Step]:
-    """Run the training batches and the evaluation through the oracle, or the last training batch alone."""
+@cache
+def run(case: Case, convention: Convention, *, alone: bool = False) -> tuple[oracle.Step, ...]:
+    """Run the training batches and the evaluation through the oracle, or the last training batch alone.
+
+    That is exact, so that all grades share it.
+    """
+    if alone and len(case.training) == 1:
+        return run(case, convention)[:1]
     batches: list[Any] = [*zip(case.training, [True] * len(case.training), case.weights, case.adjustments, strict=True)]
     batches = batches[-1:] if alone else [*batches, (case.evaluation, False)]
     stddev, mean, spread = case.renorm_state if case.renorm else (None, None, None)
-    return oracle.trajectory(
+    steps = oracle.trajectory(
         batches,
         axis=case.axis,
         epsilon=case.epsilon,
@@ -53,6 +59,7 @@ def run(case: Case, convention: Convention, *, alone: bool = False) -> list[orac
         renorm_mean=mean,
         renorm_stddev=spread,
     )
+    return tuple(steps)
 
 
 @cache

@@ -10,6 +10,7 @@ from bnspec.arrays import common_namespace
 from bnspec.layers import BatchNormalization
 
 from ._parts import (
+    Autoregressive,
     Blocks,
     Chained,
     Conditioner,
@@ -82,6 +83,8 @@ def built(part: Part, make: Make, layers: list[BatchNormalization] | None = None
         return bijectors.JointMap([built(each, make, layers) for each in part.parts])
     if isinstance(part, Normalized):
         return _normalization(part, make, layers)
+    if isinstance(part, Autoregressive):
+        return _autoregression(part, make)
     return _coupling(part, make)
 
 
@@ -150,6 +153,46 @@ def _splined(layers: list[tuple[Any, Any]], part: SplineCoupled, x0: Any, units:
         xp.logaddexp(rows[..., 2 * bins :], xp.zeros_like(rows[..., 2 * bins :])) + part.least_slope,
         part.range_min,
     )
+
+
+def _autoregression(part: Autoregressive, make: Make) -> Any:
+    sizes = {conditional.shape[0] for _, _, conditional in part.layers if conditional is not None}
+    network = bijectors.AutoregressiveNetwork(
+        2 if part.outputs == "both" else 1,
+        event_shape=part.size,
+        conditional=bool(sizes),
+        conditional_event_shape=tuple(sizes) or None,
+        conditional_input_layers="first_layer" if part.conditioned < len(part.layers) else "all_layers",
+        hidden_units=[kernel.shape[1] for kernel, _, _ in part.layers[:-1]],
+        input_order=part.order,
+        activation=part.activation,
+    )
+    network.build(part.size, like=make(part.layers[0][0]))
+    wide = "float64" if part.layers[0][0].dtype == "float64" else "float32"  # the variables are, in half precision
+    network.set_weights([value.astype(wide) for layer in part.layers for value in layer if value is not None])
+    function: Callable[..., Any] = partial(_told, network) if part.conditioned else network
+    if part.outputs != "both":
+        function = partial(_alone, function, part.outputs)
+    if part.through_bijector:
+        return bijectors.MaskedAutoregressiveFlow(bijector_fn=partial(_scalar, function))
+    return bijectors.MaskedAutoregressiveFlow(function)
+
+
+def _told(network: Any, y: Any, *, context: Any) -> Any:
+    """Give the condition the name that the network has for it."""
+    return network(y, conditional_input=context)
+
+
+def _alone(function: Callable[..., Any], outputs: str, y: Any) -> tuple[Any, Any]:
+    """Return the one parameter as what it is."""
+    found = function(y)[..., 0]
+    return (found, None) if outputs == "shift" else (None, found)
+
+
+def _scalar(function: Callable[..., Any], y: Any) -> Any:
+    """Return the map that the two parameters of each unit mean."""
+    found = function(y)
+    return bijectors.Chain([bijectors.Shift(found[..., 0]), bijectors.Scale(log_scale=found[..., 1])])
 
 
 def conditioning(conditioner: Conditioner, make: Make) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from bnspec.conventions import KERAS, KERAS_2, TORCH
 
+from ._autoregressive import AUTOREGRESSIVE, autoregressive
 from ._entry import Draw, Entry
 from ._parts import (
     Blocks,
@@ -18,7 +19,6 @@ from ._parts import (
     Elementwise,
     Inlined,
     Inverted,
-    Joint,
     Normalized,
     Permuted,
     Reshaped,
@@ -181,6 +181,21 @@ def flow(training: bool) -> Any:
     return make
 
 
+def autoregressions(training: bool) -> Any:
+    """Return two autoregressive flows with batch normalization between, the second in the other order."""
+
+    def make(draw: Draw) -> Chained:
+        return Chained(
+            (
+                autoregressive(4, 5)(draw),
+                normalization(draw, (-1,), (5, 4), training=training),
+                autoregressive(4, 5, order="right-to-left")(draw),
+            )
+        )
+
+    return make
+
+
 def images(draw: Draw) -> Chained:
     """Mask a checkerboard of 2 x 2 pixels of 2 channels, and normalize the channels of what comes out."""
     return Chained(
@@ -251,11 +266,6 @@ ROWS: dict[str, Maker] = {
         ),
         vectors(5),
         event_ndims=(1,),
-    ),
-    "joint map": of(
-        lambda d: Joint((SIMPLE["Exp"], Elementwise("Scale", {"scale": d.factors((3,))}))),
-        lambda d: (d.normal((2, 3)), d.normal((2, 3), -0.7)),
-        event_ndims=(0,),
     ),
     "inverse of exp": of(lambda d: Inverted(SIMPLE["Exp"]), positives),
     "inverse of a diagonal": of(
@@ -334,6 +344,9 @@ ROWS: dict[str, Maker] = {
     "flow": of(flow(training=False), vectors(4, 5), event_ndims=(1, 2)),
     "flow in training": of(flow(training=True), vectors(4, 5), event_ndims=(1,)),
     "flow of images": of(images, lambda d: d.normal((3, 2, 2, 2)), event_ndims=(3,)),
+    **AUTOREGRESSIVE,
+    "autoregressive flows with batch norm": of(autoregressions(training=False), vectors(4, 5), event_ndims=(1, 2)),
+    "autoregressive flows in training": of(autoregressions(training=True), vectors(4, 5), event_ndims=(1,)),
 }
 """From id to what makes the fields of an entry."""
 
@@ -342,8 +355,9 @@ ALSO = {
         "scale", "exp", "sigmoid between", "softplus hinge", "tanh", "diagonal", "blocks", "inverse of a chain",
         "batch norm", "batch norm in training", "batch norm, several axes", "adjusted batch norm", "real nvp",
         "real nvp by a network", "flow", "flow in training",
+        "masked autoregressive flow", "inverse autoregressive flow", "autoregressive flows in training",
     ),
-    "float16": ("scale", "softplus hinge", "scale of a shift"),
+    "float16": ("scale", "softplus hinge", "scale of a shift", "masked autoregressive flow"),
     "bfloat16": ("sigmoid", "shift of a scale"),
 }  # fmt: skip
 """In which other dtypes."""

@@ -13,7 +13,7 @@ from bnspec_conformance.oracle import Exact
 from ._parts import SplineCoupled, Splined
 
 if TYPE_CHECKING:
-    from ._followed import Followed, Way
+    from ._way import Followed, Way
 
     Knots = tuple[Any, Any, Any, Any]
     Pair = tuple[Exact, np.ndarray[Any, Any]]

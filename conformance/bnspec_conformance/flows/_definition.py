@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from copy import copy
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bnspec import distributions
 from bnspec_conformance.checks import LawBroken
+from bnspec_conformance.kept import Kept
 
 from ._built import built
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ._densities import DensityEntry
     from ._entry import Entry
 
@@ -27,9 +25,11 @@ class _Running:
 
     Parameters
     ----------
+    entry : Entry or DensityEntry
+        What it is made of.
     backend : Backend
         Where.
-    transform : callable or None
+    kept : Kept or None
         What is done to each function; None runs the methods themselves.
     """
 
@@ -37,14 +37,15 @@ class _Running:
     layers: list[Any]
     conditions: dict[str, Any]
 
-    def __init__(self, backend: Any, transform: Callable[..., Any] | None) -> None:
+    def __init__(self, entry: Entry | DensityEntry, backend: Any, kept: Kept | None) -> None:
+        self.entry = entry
         self.backend = backend
-        self.transform = transform
+        self.kept = kept
 
     def compile(self) -> Any:
         """Return the same under the compiler of the backend."""
         other = copy(self)
-        other.transform = self.backend.compile
+        other.kept = Kept(self.backend.compile)
         return other
 
     def read(self) -> list[tuple[Any, Any]]:
@@ -66,7 +67,7 @@ class _Running:
             return self._received(found)
 
     def _called(self, method: str, sent: Any, names: Any, given: Any, options: dict[str, Any]) -> Any:
-        if self.transform is None:
+        if self.kept is None:
             return getattr(self.subject, method)(*sent, **options, **dict(zip(names, given, strict=True)))
         others = self.subject.non_trainable_variables
         values = [
@@ -77,7 +78,12 @@ class _Running:
             conditions = dict(zip(names, given, strict=True))
             return self.subject.stateless_call(trainable, non_trainable, *sent, method=method, **options, **conditions)
 
-        found, after = self.transform(pure)(*values, sent, given)
+        # The function that is kept may be of another object of the same entry. That is sound: both have the same
+        # constants, from the same description, and all that they may differ in - the values of the variables, the
+        # conditions - comes as an argument; stateless_call looks at no value but those. Shapes and dtypes are the
+        # compiler's own affair. Entries of one id differ in their conditions alone.
+        key = (method, names, tuple(options.items()))
+        found, after = self.kept(pure, (type(self.entry), self.entry.id), key)(*values, sent, given)
         for variable, value in zip(others, after, strict=True):
             variable.assign(value)
         return found
@@ -103,8 +109,8 @@ class _Running:
 class DefinitionFlow(_Running):
     """A bijector of bnspec's."""
 
-    def __init__(self, entry: Entry, backend: Any, transform: Callable[..., Any] | None = None) -> None:
-        super().__init__(backend, transform)
+    def __init__(self, entry: Entry, backend: Any, kept: Kept | None = None) -> None:
+        super().__init__(entry, backend, kept)
         self.layers = []
         self.conditions = entry.conditions
         with backend.context():
@@ -150,14 +156,16 @@ class DefinitionFlow(_Running):
             xp, sent = self.backend.namespace(), self.backend.asarray(x)
             conditions = {name: self.backend.asarray(value) for name, value in self.conditions.items()}
 
-            def element(values: tuple[Any, ...], number: int) -> Any:
+            def element(values: tuple[Any, ...], chosen: Any) -> Any:
                 y = xp.reshape(self.subject.forward(values[0], **conditions), (-1, size))
-                return xp.sum(y[:, number])
+                return xp.sum(y * chosen)
 
+            # Which element is an argument: what differentiates them all is compiled once.
+            differentiate = self.backend.value_and_grad(element)
+            run = differentiate if self.kept is None else self.kept.transform(differentiate)
             rows = []
-            for number in range(size):
-                differentiate = self.backend.value_and_grad(partial(element, number=number))
-                _, (slope,) = (self.transform or (lambda function: function))(differentiate)((sent,))
+            for chosen in np.eye(size).astype(x.dtype):
+                _, (slope,) = run((sent,), self.backend.asarray(chosen))
                 rows.append(self.backend.to_numpy(slope).reshape(*batch, size))
         return np.stack(rows, axis=-2)
 
@@ -165,8 +173,8 @@ class DefinitionFlow(_Running):
 class DefinitionDensity(_Running):
     """A distribution of bnspec's."""
 
-    def __init__(self, entry: DensityEntry, backend: Any, transform: Callable[..., Any] | None = None) -> None:
-        super().__init__(backend, transform)
+    def __init__(self, entry: DensityEntry, backend: Any, kept: Kept | None = None) -> None:
+        super().__init__(entry, backend, kept)
         self.layers = []
         self.conditions = {}
         with backend.context():

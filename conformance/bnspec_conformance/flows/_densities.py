@@ -16,8 +16,9 @@ from bnspec_conformance.oracle import Exact
 
 from ._catalogue import conditioner, flow, normalization
 from ._entry import Draw, Expected, cast
-from ._followed import Followed, Way, added, exact_of, followed, given, total
+from ._followed import followed
 from ._parts import Chained, Coupled, Elementwise, Inverted, Part, normalizations
+from ._way import Followed, Way, added, exact_of, given, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +109,7 @@ class DensityEntry:
 
     def way(self, grade: bounds.Grade) -> Way:
         """Return how it is computed in a grade."""
-        return Way(grade, Arithmetic(computed_in(self.dtype)))
+        return Way(grade, Arithmetic(computed_in(self.dtype), grade.softplus_of_exp))
 
     def mapped(self, direction: str, x: Any, way: Way) -> tuple[Followed, Followed]:
         """Follow the transformation."""

@@ -12,8 +12,9 @@ import numpy as np
 from bnspec_conformance import bounds
 from bnspec_conformance.bounds import Arithmetic, computed_in
 
-from ._followed import Followed, Way, followed, given
+from ._followed import followed
 from ._parts import Part, normalizations, ranks
+from ._way import Followed, Way, given
 
 if TYPE_CHECKING:
     from bnspec_conformance.oracle import Exact
@@ -138,7 +139,7 @@ class Entry:
 
     def way(self, grade: bounds.Grade) -> Way:
         """Return how it is computed in a grade."""
-        return Way(grade, Arithmetic(computed_in(self.dtype)), self.context)
+        return Way(grade, Arithmetic(computed_in(self.dtype), grade.softplus_of_exp), self.context)
 
     def follow(
         self, grade: bounds.Grade, direction: str, x: Any, event_ndims: int, way: Way | None = None

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bnspec_conformance import bounds, oracle
-from bnspec_conformance.bounds import Arithmetic, Uncertain
+from bnspec_conformance.bounds import Uncertain
 from bnspec_conformance.cases import from_rows, to_rows
 from bnspec_conformance.oracle import Exact
 
+from ._autoregressed import autoregressed
 from ._curved import curved
 from ._parts import (
+    Autoregressive,
     Blocks,
     Chained,
     Conditioner,
@@ -22,7 +23,6 @@ from ._parts import (
     Elementwise,
     Inlined,
     Inverted,
-    Joint,
     Normalized,
     Part,
     Permuted,
@@ -30,105 +30,15 @@ from ._parts import (
     SplineCoupled,
     Splined,
     Squeezed,
+    apart,
     ranks,
 )
+from ._way import Followed, Way, added, given, nothing, picked, total
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Followed", "Way", "added", "exact_of", "followed", "given", "moved", "total"]
-
-
-class Followed(NamedTuple):
-    """An exact array, and a bound of the error that a computed one brings."""
-
-    exact: Exact
-    error: Array
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the array."""
-        return self.exact.shape
-
-    @property
-    def uncertain(self) -> Uncertain:
-        """The same for the arithmetic of bounds."""
-        return Uncertain(self.exact.to_float(), self.error)
-
-
-@dataclass(frozen=True)
-class Way:
-    """How everything is computed.
-
-    Attributes
-    ----------
-    grade : Grade
-        How sums are.
-    arithmetic : Arithmetic
-        In which format.
-    context : array or None
-        The condition of the conditioners that take it.
-    inputs : dict
-        What came to the inverse of each batch normalization: filled on the way.
-    averages : dict
-        The running averages of those in which they are not as loaded: mean and variance, parameter-shaped.
-    """
-
-    grade: bounds.Grade
-    arithmetic: Arithmetic
-    context: Array | None = None
-    inputs: dict[Normalized, Followed] = field(default_factory=dict)
-    averages: dict[Normalized, tuple[Followed, Followed]] = field(default_factory=dict)
-
-    def state(self, part: Normalized) -> tuple[Followed, Followed]:
-        """Return the running averages of a batch normalization."""
-        loaded = (given(part.moving_mean, self), given(part.moving_variance, self))
-        return self.averages.get(part, loaded)
-
-
-def given(values: Any, way: Way) -> Any:
-    """Take an array, or a tuple of arrays, as it comes in."""
-    if isinstance(values, tuple):
-        return tuple(given(each, way) for each in values)
-    return Followed(Exact.from_floats(values), np.asarray(way.arithmetic.given(np.asarray(values, np.float64)).error))
-
-
-def exact_of(exact: Exact, pick: Any) -> Exact:
-    """Apply a function of arrays that computes nothing, such as a selection, to exact numbers."""
-    return Exact(np.asarray(pick(exact.numerators), dtype=object), exact.bits)
-
-
-def _moved(x: Followed, pick: Any) -> Followed:
-    return Followed(exact_of(x.exact, pick), np.asarray(pick(np.broadcast_to(x.error, x.shape))))
-
-
-def total(terms: Followed, axes: int, way: Way) -> Followed:
-    """Sum over the last axes; the errors of the exact sum are those of `Exact`, added up."""
-    if not axes:
-        return terms
-    kept = terms.shape[: len(terms.shape) - axes]
-    exact = exact_of(terms.exact, lambda n: np.sum(n.reshape(*kept, -1), axis=-1, initial=0))
-    found = way.arithmetic.total(terms.uncertain, np.abs(terms.exact.to_float()), way.grade, axes, extra=2.0)
-    return Followed(exact, found.error)
-
-
-def added(parts: Sequence[Followed], shape: tuple[int, ...], way: Way) -> Followed:
-    """Add arrays in any order: each of K changes by g(K) of its size."""
-    bits = max([0, *(part.exact.bits for part in parts)])
-    numerators: Any = np.zeros(shape, dtype=object)
-    error, size = np.zeros(shape), np.zeros(shape)
-    for part in parts:
-        numerators = numerators + part.exact.at(bits)
-        error = error + part.error
-        size = size + np.abs(part.exact.to_float()) + part.error
-    growth = bounds.accumulated(len(parts), way.arithmetic.form.roundoff)
-    return Followed(Exact(np.asarray(numerators, dtype=object), bits), error + growth * size)
-
-
-def _none(shape: tuple[int, ...]) -> Followed:
-    return Followed(Exact(np.zeros(shape, dtype=object), 0), np.zeros(shape))
+__all__ = ["followed", "moved"]
 
 
 def followed(part: Part, direction: str, x: Any, event_ndims: int, way: Way) -> tuple[Any, Followed]:
@@ -153,26 +63,29 @@ def followed(part: Part, direction: str, x: Any, event_ndims: int, way: Way) -> 
     log_det : Followed
         Of the shape of the batch.
     """
+    several = apart(part)
+    if several is not None:
+        pairs = [
+            followed(one, direction, each, _least(one, direction), way) for one, each in zip(several, x, strict=True)
+        ]
+        log_dets = [log_det for _, log_det in pairs]
+        return tuple(value for value, _ in pairs), added(log_dets, log_dets[0].shape, way)
     if isinstance(part, Inlined):
         return followed(part.part, direction, x, event_ndims, way)
     if isinstance(part, Inverted):
         return followed(part.part, "inverse" if direction == "forward" else "forward", x, event_ndims, way)
     if isinstance(part, Chained):
         return _chained(part, direction, x, event_ndims, way)
-    if isinstance(part, Joint):
-        pairs = [followed(one, direction, each, ranks(one)[0], way) for one, each in zip(part.parts, x, strict=True)]
-        log_dets = [log_det for _, log_det in pairs]
-        return tuple(value for value, _ in pairs), added(log_dets, log_dets[0].shape, way)
     batch = x.shape[: len(x.shape) - event_ndims]
     if isinstance(part, Permuted):
         order = list(part.permutation) if direction == "forward" else np.argsort(part.permutation).tolist()
-        return _moved(x, lambda n: np.take(n, order, axis=part.axis)), _none(batch)
+        return picked(x, lambda n: np.take(n, order, axis=part.axis)), nothing(batch)
     if isinstance(part, Reshaped):
         old, new = part.event_shape_in, part.event_shape_out
         old, new = (old, new) if direction == "forward" else (new, old)
-        return _moved(x, lambda n: n.reshape(*n.shape[: n.ndim - len(old)], *new)), _none(batch)
+        return picked(x, lambda n: n.reshape(*n.shape[: n.ndim - len(old)], *new)), nothing(batch)
     if isinstance(part, Squeezed):
-        return _moved(x, lambda n: oracle.squeezed(n, part.factor, direction)), _none(batch)
+        return picked(x, lambda n: oracle.squeezed(n, part.factor, direction)), nothing(batch)
     if isinstance(part, Splined | SplineCoupled):
         value, log_det = (Followed(*pair) for pair in curved(part, direction, x, way))
         return value, total(log_det, event_ndims, way)
@@ -182,7 +95,16 @@ def followed(part: Part, direction: str, x: Any, event_ndims: int, way: Way) -> 
         return _normalized(part, direction, x, event_ndims, way)
     if isinstance(part, Coupled):
         return _coupled(part, direction, x, event_ndims, way)
-    return _elementwise(part, direction, x, event_ndims, way)
+    if isinstance(part, Autoregressive):
+        return autoregressed(part, direction, x, event_ndims, way)
+    if isinstance(part, Elementwise):
+        return _elementwise(part, direction, x, event_ndims, way)
+    raise TypeError(part)  # a Joint comes apart
+
+
+def _least(part: Part, direction: str) -> int:
+    before, after = ranks(part)
+    return before if direction == "forward" else after
 
 
 def _elementwise(part: Elementwise, direction: str, x: Followed, event_ndims: int, way: Way) -> tuple[Any, Followed]:
@@ -209,7 +131,7 @@ def _chained(part: Chained, direction: str, x: Followed, event_ndims: int, way: 
 def _blocks(part: Blocks, direction: str, x: Followed, event_ndims: int, way: Way) -> tuple[Any, Followed]:
     ends = np.cumsum(part.sizes)
     pairs = [
-        followed(one, direction, _moved(x, lambda n, end=end, size=size: n[..., end - size : end]), event_ndims, way)
+        followed(one, direction, picked(x, lambda n, end=end, size=size: n[..., end - size : end]), event_ndims, way)
         for one, end, size in zip(part.parts, ends, part.sizes, strict=True)
     ]
     bits = max(value.exact.bits for value, _ in pairs)
@@ -310,7 +232,7 @@ def conditioned(conditioner: Conditioner, x0: Followed, way: Way) -> tuple[Follo
     log_scale: Followed | None = None
     if conditioner.outputs == "both":
         half = outputs.shape[-1] // 2
-        shift, log_scale = _moved(outputs, lambda n: n[..., :half]), _moved(outputs, lambda n: n[..., half:])
+        shift, log_scale = picked(outputs, lambda n: n[..., :half]), picked(outputs, lambda n: n[..., half:])
     elif conditioner.outputs == "shift":
         shift = outputs
     else:
@@ -336,7 +258,7 @@ def masked(part: Coupled) -> int:
 def _coupled(part: Coupled, direction: str, x: Followed, event_ndims: int, way: Way) -> tuple[Any, Followed]:
     number = masked(part)
     stays, moves = oracle.halves(number, part.size)
-    kept, units = _moved(x, lambda n: n[..., stays]), _moved(x, lambda n: n[..., moves])
+    kept, units = picked(x, lambda n: n[..., stays]), picked(x, lambda n: n[..., moves])
     shift, log_scale = conditioned(part.conditioner, kept, way)
     coupling = oracle.AffineCoupling(
         number, None if shift is None else shift.exact, None if log_scale is None else log_scale.exact

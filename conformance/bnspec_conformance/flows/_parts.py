@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 __all__ = [
+    "Autoregressive",
     "Blocks",
     "Chained",
     "Conditioner",
@@ -30,6 +31,7 @@ __all__ = [
     "SplineCoupled",
     "Splined",
     "Squeezed",
+    "apart",
     "normalizations",
     "ranks",
 ]
@@ -239,6 +241,39 @@ class SplineCoupled:
     least_slope: float = 0.125
 
 
+@dataclass(frozen=True, eq=False)
+class Autoregressive:
+    """Masked autoregressive flow by bnspec's own network with given weights.
+
+    Attributes
+    ----------
+    size : int
+        D, the size of an event.
+    layers : tuple of (array, shape (I, O); array, shape (O,); array, shape (C, O), or None)
+        Kernels, masked entries included, biases, and the kernels of the condition ``context``.
+    order : {"left-to-right", "right-to-left"} or tuple of int
+        Which unit is the first, or the place of each.
+    activation : {"relu", "tanh"}
+        After each layer but the last.
+    outputs : {"both", "shift", "log_scale"}
+        What there is; the outputs of a unit lie side by side.
+    through_bijector : bool
+        Whether the function returns a bijector.
+    """
+
+    size: int
+    layers: tuple[tuple[Array, Array, Array | None], ...]
+    order: str | tuple[int, ...] = "left-to-right"
+    activation: Literal["relu", "tanh"] = "tanh"
+    outputs: Literal["both", "shift", "log_scale"] = "both"
+    through_bijector: bool = False
+
+    @property
+    def conditioned(self) -> int:
+        """How many of the layers take the condition."""
+        return sum(conditional is not None for _, _, conditional in self.layers)
+
+
 Part: TypeAlias = (
     Elementwise
     | Inlined
@@ -253,6 +288,7 @@ Part: TypeAlias = (
     | Joint
     | Normalized
     | Coupled
+    | Autoregressive
 )
 """Any of them."""
 
@@ -288,6 +324,19 @@ def ranks(part: Part) -> tuple[int, int]:
     else:
         least = 1
     return least, least
+
+
+def apart(part: Part) -> tuple[Part, ...] | None:
+    """Return what maps each array of a tuple by itself; None of a part that maps one array."""
+    if isinstance(part, Joint):
+        return part.parts
+    if isinstance(part, Inverted):
+        inner = apart(part.part)
+        return None if inner is None else tuple(Inverted(each) for each in inner)
+    columns = [apart(each) for each in part.parts] if isinstance(part, Chained) else []
+    if not columns or columns[0] is None:
+        return None
+    return tuple(Chained(each) for each in zip(*(column or () for column in columns), strict=True))
 
 
 def normalizations(part: Part) -> list[Normalized]:

@@ -17,9 +17,6 @@ FLOW_LAWS: tuple[FlowLaw, ...] = tuple(
 )
 """Every law of bijectors, flows and densities, in the order of the report."""
 
-IN_MODES = frozenset(entry.id for entry in bijectors.COMPILED)
-"""A mode compiles every call: there, these entries alone are tried."""
-
 
 def flow_trials(subject: Subject) -> list[FlowTrial]:
     """List what a subject is tried on.
@@ -32,13 +29,10 @@ def flow_trials(subject: Subject) -> list[FlowTrial]:
     Returns
     -------
     list of FlowTrial
+        All laws of an entry, then those of the next: what is compiled for an entry is kept until then.
     """
     adapter = subject.adapters[0]
     if not hasattr(type(adapter), "bijector"):
         return []
-    return [
-        FlowTrial(law, case, subject, adapter)
-        for law in FLOW_LAWS
-        for case in law.cases
-        if not getattr(adapter, "mode", "") or case.id in IN_MODES
-    ]
+    cases = dict.fromkeys(case for law in FLOW_LAWS for case in law.cases)
+    return [FlowTrial(law, case, subject, adapter) for case in cases for law in FLOW_LAWS if case in law.cases]

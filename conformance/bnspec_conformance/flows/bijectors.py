@@ -12,11 +12,14 @@ from bnspec_conformance import bounds
 from bnspec_conformance.bounds import FORMATS, Arithmetic, computed_in
 from bnspec_conformance.oracle import AbsoluteValue, Exact
 
+from ._autoregressed import oracle_of
 from ._catalogue import PREIMAGES
 from ._entries import CATALOGUE
 from ._entry import Entry, Expected, cast, expected
-from ._followed import Followed, exact_of
 from ._law import law, require
+from ._parts import Autoregressive
+from ._slopes import jacobian_error
+from ._way import Followed, exact_of
 
 if TYPE_CHECKING:
     from bnspec_conformance.bounds import Grade
@@ -35,6 +38,7 @@ ROWS = tuple(
         *("softplus hinge", "diagonal", "permute rows", "blocks", "chain that reshapes", "batch norm"),
         *("batch norm of images", "real nvp", "conditions in a chain", "flow", "flow, float64"),
         *("spline", "real nvp by splines", "image flow"),
+        *("masked autoregressive flow", "conditional autoregressive flow"),
     )
 )
 DIFFERENTIATED = tuple(
@@ -44,6 +48,7 @@ DIFFERENTIATED = tuple(
         *("batch norm of images", "real nvp", "real nvp, last units masked", "real nvp by a network", "flow"),
         *("spline", "spline far out", "spline on knots", "batch of splines", "inverse of a spline"),
         *("inverse of a spline far out", "real nvp by splines", "image flow"),
+        *("masked autoregressive flow", "inverse autoregressive flow"),
     )
 )
 
@@ -235,7 +240,7 @@ def automatic_differentiation(adapter: FlowAdapter, entry: Entry, grade: Grade, 
     rank = _ndims(entry)
     jacobian = flow.jacobian(entry.x, rank).astype(np.float64)
     checks.true("the derivatives must be finite", bool(np.isfinite(jacobian).all()))
-    errors = bounds.differentiated(jacobian, FORMATS[entry.dtype])
+    errors = jacobian_error(entry, grade, jacobian)
     _require_determinant(entry, flow, jacobian, errors, 0.0, grade, checks)
 
 
@@ -254,7 +259,7 @@ def _require_determinant(
 
 
 STEP = 2.0**-12
-DOUBLE = tuple(entry for entry in SMOOTH if entry.dtype == "float64")
+DOUBLE = tuple(entry for entry in SMOOTH if entry.dtype == "float64" and not entry.structured)
 
 
 class _Ends(NamedTuple):
@@ -335,7 +340,30 @@ def all_preimages(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: Chec
     checks.true(f"the log-det of forward must be a NotImplementedError. Got {found}", condition=False)
 
 
-COMPILED = tuple(CATALOGUE[name] for name in ("sigmoid between", "flow in training"))
+AUTOREGRESSIVE = tuple(
+    entry for entry in ALL if isinstance(entry.part, Autoregressive) and entry.part.activation == "tanh"
+)
+
+
+@law("bijectors", AUTOREGRESSIVE)
+def connectivity(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: Checks) -> None:
+    """In an autoregressive flow, a unit moves by itself, and by those before it to which a path of connections leads.
+
+    The Jacobian is no triangle, so that the log-det is wrong, and no sampling undoes the inverse.
+    """
+    flow = adapter.bijector(entry)
+    paths = oracle_of(entry.part).paths
+    still = flow.inverse(entry.y)
+    for unit, reached in enumerate(paths):
+        moved = np.array(entry.y)
+        moved[..., unit] += entry.y.dtype.type(0.5)
+        depends = tuple((flow.inverse(moved) != still).any(axis=tuple(range(still.ndim - 1))).tolist())
+        wanted = tuple(bool(path) or other == unit for other, path in enumerate(reached))
+        checks.true(f"unit {unit} must move {wanted} of the inverse. Got {depends}", depends == wanted)
+    checks.worst = checks.worst or 0.0
+
+
+COMPILED = tuple(CATALOGUE[name] for name in ("sigmoid between", "flow in training", "inverse autoregressive flow"))
 
 
 @law("compiled", COMPILED, requires=("compile",))

@@ -12,9 +12,10 @@ from bnspec_conformance import bounds
 from bnspec_conformance.bounds import FORMATS
 
 from ._densities import DENSITIES, SEED, density_of
-from ._followed import Followed, given, moved
+from ._followed import moved
 from ._law import law, require
 from ._parts import normalizations
+from ._way import Followed, given
 
 if TYPE_CHECKING:
     from bnspec_conformance.bounds import Grade

@@ -9,9 +9,10 @@ import numpy as np
 
 from ._entries import CATALOGUE
 from ._entry import Draw, cast, expected
-from ._followed import Followed, moved
+from ._followed import moved
 from ._law import law, require
 from ._parts import normalizations
+from ._way import Followed
 
 if TYPE_CHECKING:
     from bnspec_conformance.bounds import Grade
@@ -143,7 +144,7 @@ def later_batches(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: Chec
     require(checks, "the log-det of the batch", flow.inverse_log_det(entry.y, rank + entry.risen), again, entry.dtype)
 
 
-@law("flows", (CATALOGUE["conditions in a chain"],))
+@law("flows", tuple(entry for entry in CATALOGUE.values() if entry.context is not None))
 def conditions(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: Checks) -> None:
     """A condition reaches every part that takes it, in both directions.
 

@@ -219,7 +219,7 @@ POINTS: dict[str, list[Callable[[Draw, int], Any]]] = {
     "asinh": [_ANY, _SMALL, _between(-4.0, 4.0)],
     "atan": [_ANY, _SMALL, _between(-4.0, 4.0), _about(-1.0, 1.0)],
     "atan2": [*_PAIRS, _ratio(-60, 60), _equal(_signed(-30, 30), 1.0), _largest, _smallest],
-    "atanh": [*_ARC[:3], _within(-_INSIDE, _INSIDE, _about(-1.0, 1.0)), _about(-0.5, 0.5)],
+    "atanh": [*_ARC[:3], _within(-_INSIDE, _INSIDE, _about(-1.0, 1.0)), _about(-0.5, 0.5), _between(0.3, 0.45)],
     "ceil": _ROUNDED,
     "clip": [_limits],
     "copysign": _PAIRS,
@@ -238,7 +238,10 @@ POINTS: dict[str, list[Callable[[Draw, int], Any]]] = {
     ],
     "log": _LOGARITHM,
     "log10": _LOGARITHM,
-    "log1p": [_within(-_INSIDE, 1.0, _SMALL), _TINY, _sized(), _within(-_INSIDE, 0.0, _about(-1.0, -0.5))],
+    "log1p": [
+        *(_within(-_INSIDE, 1.0, _SMALL), _TINY, _sized(), _within(-_INSIDE, 0.0, _about(-1.0, -0.5))),
+        _between(-0.45, -0.3),  # XLA passes from a polynomial to a logarithm there
+    ],
     "log2": _LOGARITHM,
     "logaddexp": [
         _pair(_between(-20.0, 20.0), _between(-20.0, 20.0)),

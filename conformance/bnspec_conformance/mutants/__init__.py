@@ -6,6 +6,7 @@ from . import (
     _calls,
     _conventions,
     _degenerate,
+    _flow_autoregressive,
     _flow_coupling,
     _flow_densities,
     _flow_maps,
@@ -56,7 +57,14 @@ _TOPICS = (
 MUTANTS: tuple[Mutant, ...] = tuple(mutant for topic in _TOPICS for mutant in topic.FOUND)
 """Every mutant, by topic."""
 
-_FLOW_TOPICS = (_flow_normalization, _flow_maps, _flow_coupling, _flow_splines, _flow_densities)
+_FLOW_TOPICS = (
+    _flow_normalization,
+    _flow_maps,
+    _flow_coupling,
+    _flow_autoregressive,
+    _flow_splines,
+    _flow_densities,
+)
 
 FLOW_MUTANTS: tuple[FlowMutant, ...] = tuple(mutant for topic in _FLOW_TOPICS for mutant in topic.FOUND)
 """Every mutant of bijectors and densities, by topic."""

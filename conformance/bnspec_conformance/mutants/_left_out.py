@@ -27,13 +27,10 @@ class LeftOut(NamedTuple):
 
 LEFT_OUT: tuple[LeftOut, ...] = (
     LeftOut(
-        "shapes of a bijector",
-        (
-            "tensorflow/probability#121",
-            "tensorflow/probability#587",
-            "tensorflow/tensorflow#22806",
-        ),
-        "They fail where a size is not known, or ask what an event is; an adapter is called with arrays.",
+        "a batch of unknown size",
+        ("tensorflow/tensorflow#22806",),
+        "It raises in a graph whose sizes are not known, where an adapter is called with arrays."
+        " Bijectors are traced so in the tests, and what they tell of unknown sizes beforehand is held to a law.",
     ),
     LeftOut(
         "replicas",

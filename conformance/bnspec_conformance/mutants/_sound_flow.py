@@ -12,6 +12,7 @@ from bnspec.arrays import random_key, random_normal
 from bnspec.registry import backend
 from bnspec_conformance.flows import _parts as parts
 
+from ._sound_autoregressive import SoundAutoregressive
 from ._sound_spline import SoundSpline
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def sigmoid(x: Array) -> Array:
     return np.where(x >= 0, 1, t) / (1 + t)
 
 
-class SoundFlow(SoundSpline):
+class SoundFlow(SoundSpline, SoundAutoregressive):
     """An adapter of flows, and its own flow and density.
 
     Parameters

@@ -8,6 +8,7 @@ Bijectors, densities and coupling take functions that are not rational. They are
 bits until the result no longer moves: the error is that of `Exact`, but nothing is proven of the functions of mpmath.
 """
 
+from ._autoregressive import AutoregressiveFlow, autoregressive_masks, places
 from ._batch_bijector import BatchBijector
 from ._batchnorm import Moments, batch_normalization, moments
 from ._bijectors import (
@@ -38,6 +39,7 @@ __all__ = [
     "GUARD_BITS",
     "AbsoluteValue",
     "AffineCoupling",
+    "AutoregressiveFlow",
     "BatchBijector",
     "Bijector",
     "Conditioned",
@@ -62,6 +64,7 @@ __all__ = [
     "State",
     "Step",
     "Tanh",
+    "autoregressive_masks",
     "batch_normalization",
     "dense",
     "dense_conditioner",
@@ -70,6 +73,7 @@ __all__ = [
     "hessian_vector_product",
     "masked_count",
     "moments",
+    "places",
     "polar_normals",
     "spline_parameters",
     "squeezed",

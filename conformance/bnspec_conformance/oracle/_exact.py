@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,6 +20,9 @@ ObjectArray: TypeAlias = npt.NDArray[np.object_]
 
 GUARD_BITS = 192
 """Every result's grid is 2**-192 times min(1, its smallest nonzero magnitude), or finer."""
+
+_LEAST_EXPONENT = 1022
+"""The least normal float64 is 2 to the power of minus this."""
 
 # Width of the stored fraction. The exponent has the bits that remain after the fraction and the sign.
 _FRACTION_BITS = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
@@ -39,6 +43,16 @@ def _quotient(numerator: int, denominator: int) -> float:
         return numerator / denominator
     except OverflowError:
         return math.inf if numerator > 0 else -math.inf
+
+
+def _to_nearest(numerators: ObjectArray, bits: int) -> npt.NDArray[np.float64]:
+    """Round ``numerators * 2**-bits`` to float64; infinite beyond the largest."""
+    if bits <= _LEAST_EXPONENT:
+        # Python rounds an integer once, correctly, and scaling is exact, for nothing here is subnormal.
+        with suppress(OverflowError):
+            return np.asarray(np.ldexp(numerators.astype(np.float64), -bits))
+    # Python divides integers with one correct rounding, for subnormal results too.
+    return elementwise(_quotient, numerators, 1 << bits).astype(np.float64)
 
 
 def _take_apart(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
@@ -125,13 +139,20 @@ class Exact:
             If the dtype is none of the four.
         """
         array = np.asarray(values)
-        shape, (negative, exponent, mantissa, finite) = array.shape, _take_apart(array)
+        parts = _take_apart(array)
         wanted = np.full(array.size, fill_value=True) if where is None else where.ravel()
-        refused = np.flatnonzero(wanted & ~finite)
+        refused = np.flatnonzero(wanted & ~parts[3])
         if refused.size:
-            index = tuple(int(i) for i in np.unravel_index(refused[0], shape))
+            index = tuple(int(i) for i in np.unravel_index(refused[0], array.shape))
             raise ValueError(f"the oracle requires finite numbers. Got {array[index]} at index {index}.")
+        return cls._from_parts(parts, wanted, array.shape)
 
+    @classmethod
+    def _from_parts(
+        cls, parts: tuple[npt.NDArray[Any], ...], wanted: npt.NDArray[np.bool_], shape: tuple[int, ...]
+    ) -> Exact:
+        """Put together what `_take_apart` has taken apart, where wanted."""
+        negative, exponent, mantissa, _ = parts
         # Without trailing zeros the common grid is as coarse as the data allow, and the integers stay short.
         mantissa = np.where(wanted, mantissa, 0)
         nonzero = mantissa != 0
@@ -183,7 +204,7 @@ class Exact:
 
     def at(self, bits: int) -> ObjectArray:
         """Return the numerators, shape (*S), on a finer grid of `bits` fractional bits, without error."""
-        return np.asarray(self.numerators << (bits - self.bits), dtype=object)
+        return self.numerators if bits == self.bits else np.asarray(self.numerators << (bits - self.bits), dtype=object)
 
     def reshape(self, shape: tuple[int, ...]) -> Exact:
         """Return the same numbers in another shape."""
@@ -191,8 +212,7 @@ class Exact:
 
     def to_float(self) -> npt.NDArray[np.float64]:
         """Return the nearest float64 of each element, shape (*S); infinite beyond the largest float64."""
-        # Python divides integers with one correct rounding, for subnormal results too.
-        return elementwise(_quotient, self.numerators, 1 << self.bits).astype(np.float64)
+        return _to_nearest(self.numerators, self.bits)
 
     def error(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Measure how far computed numbers lie from these.
@@ -218,12 +238,12 @@ class Exact:
         seen = np.asarray(seen)
         if seen.shape != self.shape:
             raise ValueError(f"seen must have the exact result's shape {self.shape}. Got shape={seen.shape}.")
-        finite = _take_apart(seen)[3].reshape(seen.shape)
-        given = Exact.from_floats(seen, where=finite)
+        parts = _take_apart(seen)
+        finite = parts[3]
+        given = Exact._from_parts(parts, finite, seen.shape)
         bits = max(given.bits, self.bits)
         distance = np.asarray(abs(given.at(bits) - self.at(bits)), dtype=object)
-        rounded = elementwise(_quotient, distance, 1 << bits).astype(np.float64)
-        return np.where(finite, rounded, np.inf)
+        return np.where(finite.reshape(seen.shape), _to_nearest(distance, bits), np.inf)
 
 
 def _common_factor(*coefficients: Fraction) -> Fraction:

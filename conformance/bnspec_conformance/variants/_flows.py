@@ -124,6 +124,36 @@ class SearchedSplines(SoundFlow):
         return start + np.stack([np.zeros_like(ends[0]), *ends], axis=-1)
 
 
+class OneUnitAtATime(SoundFlow):
+    """Sample autoregressive flows unit by unit, and never compute one before those that it depends on."""
+
+    def passed(self, part: Any, x: Array) -> tuple[Array, Array]:
+        y = np.zeros_like(x)
+        log_scales = np.zeros_like(x)
+        for unit in np.argsort(self.places(part)):
+            shift, log_scale = (np.broadcast_to(each, x.shape) for each in self.made(part, y))
+            y[..., unit] = x[..., unit] * np.exp(log_scale[..., unit]) + shift[..., unit]
+            log_scales[..., unit] = log_scale[..., unit]
+        return y, log_scales
+
+
+class BeginsWithTheInput(SoundFlow):
+    """Begin the passes of an autoregressive flow at x, and divide by the scale to go back."""
+
+    def passed(self, part: Any, x: Array) -> tuple[Array, Array]:
+        y = x
+        for _ in range(self.passes(part)):
+            shift, log_scale = self.made(part, y)
+            y = x * np.exp(log_scale) + shift
+        return y, log_scale
+
+    def autoregressive(self, part: Any, direction: str, x: Array, ndims: int) -> tuple[Array, Array]:
+        if direction == "forward":
+            return super().autoregressive(part, direction, x, ndims)
+        shift, log_scale = self.made(part, x)
+        return (x - shift) / np.exp(log_scale), self.made_log_det(x, -log_scale, ndims)
+
+
 FLOW_VARIANTS: tuple[type[SoundFlow], ...] = (
     SoundFlow,
     WideInside,
@@ -134,5 +164,7 @@ FLOW_VARIANTS: tuple[type[SoundFlow], ...] = (
     OtherLogDets,
     StableSplines,
     SearchedSplines,
+    OneUnitAtATime,
+    BeginsWithTheInput,
 )
 """All of them, and what they are variants of."""

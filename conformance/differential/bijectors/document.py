@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from bnspec_conformance.report.document import section, table
+from differential.page import Page, known_failures, largest, off
+
+from .gather import out_of_place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["SECTION", "made"]
+__all__ = ["PAGE", "SECTION", "made"]
 
 SECTION = "differential-bijectors"
 _COMMAND = "nox -s differential -- bijectors --keep"
 _FACTS = ("min_event_ndims", "event_ndims", "event_shape", "batch_shape")
-
-
-def _largest(worst: Mapping[str, float]) -> str:
-    """Name the quantity that comes closest to its bound."""
-    if not worst:
-        return "-"
-    name = max(worst, key=lambda each: worst[each])
-    return f"{worst[name]:.2f} ({name})"
 
 
 def _figures(probe: Mapping[str, Any]) -> str:
@@ -32,9 +28,9 @@ def _figures(probe: Mapping[str, Any]) -> str:
         if name.startswith("dtype of"):
             parts.append(f"another {name}")
         elif ratio is None:
-            parts.append(f"{name} is not finite" if "log" in name else f"another {name}")
+            parts.append(f"{name} is not finite" if "log" in name or "derivative" in name else f"another {name}")
         else:
-            parts.append(f"{name} off by {error:.1e}, {ratio:.0e} bounds")
+            parts.append(off(name, error, ratio))
     return "; ".join(parts)
 
 
@@ -48,7 +44,7 @@ def _counts(result: Mapping[str, Any]) -> str:
     for name, family in result["families"].items():
         for who, side in _sides(family):
             counted = [side[key] for key in ("configurations", "agree", "silent", "narrow", "known", "missed_count")]
-            rows.append([name, who, *counted, _largest(side["worst"])])
+            rows.append([name, who, *counted, largest(side["worst"])])
     head = ("family", "who", "draws", "agree", "of them, no promise somewhere", "a log-det to be broadcast", "known")
     return table([*head, "misses", "closest to its bound"], rows, names=2)
 
@@ -75,9 +71,8 @@ def _known(result: Mapping[str, Any]) -> str:
         for probe in family["probes"]:
             count = family["theirs"][probe["substrate"]]["explained"].get(probe["name"], 0)
             where = f"{name} on {probe['substrate']}"
-            what = probe["what"].replace("|", "\\|")  # a bar would end the cell
-            rows.append([f"`{probe['name']}`", where, what, count, _figures(probe), probe["reference"]])
-    return table(("name", "where", "what happens", "draws", "in the probe", "reference"), rows, names=6)
+            rows.append([probe["name"], where, probe["what"], count, _figures(probe), probe["reference"]])
+    return known_failures("where", "in the probe", rows)
 
 
 def made(result: Mapping[str, Any]) -> str:
@@ -95,10 +90,25 @@ def made(result: Mapping[str, Any]) -> str:
     """
     seconds = sum(family["seconds"] for family in result["families"].values())
     counted = (
-        f"{result['version']}, seed {result['seed']}: {result['count']} draws of each family, in {seconds / 60:.0f} "
-        "minutes. An error is given as a fraction of its bound: within it, at most 1. bnspec runs all draws on "
-        "NumPy, and the first ones on the other backends."
+        f"{result['version']}, seed {result['seed']}: {result['count']} draws of each family or more, in "
+        f"{seconds / 60:.0f} minutes. An error is given as a fraction of its bound: within it, at most 1. bnspec runs "
+        "all draws on NumPy, and the first ones on the other backends."
     )
     parts = [counted, _counts(result), "### Known failures", _known(result)]
     explained = "The worst errors as fractions of their bounds, of TFP where no known failure is in the way."
     return section(SECTION, _COMMAND, [*parts, "### Quantities", explained, _quantities(result)])
+
+
+def _lines(result: Mapping[str, Any]) -> Iterable[str]:
+    for name, family in result["families"].items():
+        for who, side in _sides(family):
+            yield (
+                f"{name}, {who}: {side['configurations']} draws, {side['agree']} agree, {side['known']} known, "
+                f"{side['missed_count']} miss"
+            )
+            for case in side["missed"]:
+                yield f"  {json.dumps(case)}"
+
+
+PAGE = Page("differential-bijectors", SECTION, made, _lines, out_of_place)
+"""The page on bijectors and distributions."""

@@ -52,7 +52,8 @@ class Question(NamedTuple):
     quantity : str
         What the tables call its result; several questions may have one name.
     ask : callable
-        Calls the object of a side, and returns a NumPy array or, if the answer is none, plain data.
+        Calls the object of a side, and returns a NumPy array or, if the answer is none, plain data. None where the
+        library has nothing to call.
     answer : callable
         Takes the reference to the exact result, or to plain data that must be equal.
     """
@@ -110,11 +111,14 @@ class Family(NamedTuple):
     drawn : callable
         Takes the options and a random generator to what makes the object of a side, the questions, and the case of a
         layer or None.
+    substrates : tuple of str
+        Where TFP has it.
     """
 
     choices: Mapping[str, tuple[Any, ...]]
     mend: Callable[[Options], None]
     drawn: Callable[[Options, np.random.Generator], tuple[Any, Any, Any]]
+    substrates: tuple[str, ...] = ("tensorflow", "numpy")
 
 
 def draw(name: str, family: Family, seed: int, number: int, forced: Mapping[str, Any] | None = None) -> Draw:

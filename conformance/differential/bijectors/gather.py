@@ -8,14 +8,15 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from differential.judge import Verdict, forget
-from differential.known import explanation, known
+from bnspec_conformance.expectation import forget
+from differential.judge import Verdict
+from differential.known import explanation, known, not_as_listed
 
 from .draw import draw
 from .judge import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from differential.known import Known
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     Makers = Mapping[str, Callable[[], Any]]
 
-__all__ = ["KNOWN", "explained", "listed", "out_of_place", "run"]
+__all__ = ["KNOWN", "explained", "listed", "merged", "out_of_place", "run"]
 
 KNOWN = Path(__file__).with_name("known.toml")
 """The known failures."""
@@ -201,8 +202,35 @@ def out_of_place(found: Mapping[str, Any]) -> list[str]:
             if side["missed_count"]:
                 lines.append(f"{name}: {side['missed_count']} failures of TFP on {substrate} are not in the list")
         for probe in family["probes"]:
-            if not probe["appears"]:
-                lines.append(f"{name}: the known failure {probe['name']} does not appear on {probe['substrate']}")
-            if probe["version"] != found["version"]:
-                lines.append(f"{name}: {probe['name']} was found in {probe['version']}, not in {found['version']}")
+            lines += not_as_listed(f"{name} on {probe['substrate']}", [probe], found["version"])
     return lines
+
+
+def merged(results: Sequence[Mapping[str, Any]], order: Iterable[str]) -> dict[str, Any]:
+    """Put the families of several runs together.
+
+    Parameters
+    ----------
+    results : sequence of mapping
+        At least one; of a family in several of them, the last counts.
+    order : iterable of str
+        All families.
+
+    Returns
+    -------
+    dict
+        ``version``, ``seed``, ``families``, and ``count``, the least number of draws of any family.
+
+    Raises
+    ------
+    ValueError
+        If they are of several releases or seeds.
+    """
+    shared: dict[str, Any] = {"count": min(found["count"] for found in results)}
+    for key in ("version", "seed"):
+        values = {found[key] for found in results}
+        if len(values) > 1:
+            raise ValueError(f"{key} must be the same for all families. Got {sorted(values)}: run all again.")
+        shared[key] = values.pop()
+    families = {name: family for found in results for name, family in found["families"].items()}
+    return {**shared, "families": {name: families[name] for name in order if name in families}}

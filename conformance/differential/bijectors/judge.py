@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from differential.judge import beyond, finite
+
 from .draw import Answer, Asked
 
 if TYPE_CHECKING:
@@ -17,17 +19,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 __all__ = ["judge"]
-
-
-def _ratio(seen: Array, answer: Answer) -> tuple[float, float, bool]:
-    """Return the largest error as a fraction of its bound, the largest error, and whether a bound is infinite."""
-    error = answer.exact.error(seen)
-    bound = np.broadcast_to(answer.bound, error.shape)
-    promised = np.isfinite(bound)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where((error == 0) | ~promised, 0.0, error / bound)
-    worst = float(np.max(np.where(np.isnan(ratio), inf, ratio), initial=0.0))
-    return worst, float(np.max(np.where(promised, error, 0.0), initial=0.0)), not bool(promised.all())
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
@@ -81,6 +72,8 @@ def judge(draw: Draw, side: Any, grade: Grade) -> dict[str, Any]:
                 raised[f"{question.quantity}: {type(error).__name__}: {error}"[:200]] = None
                 continue
             name = question.quantity
+            if seen is None:  # the library cannot be asked
+                continue
             if not isinstance(answer, Answer):
                 enter(name, 0.0 if seen == answer else inf, inf)
                 continue
@@ -88,12 +81,12 @@ def judge(draw: Draw, side: Any, grade: Grade) -> dict[str, Any]:
             if seen.dtype.name != draw.dtype:
                 enter(f"dtype of {name}", inf, inf)
             if seen.shape == shape:
-                ratio, error_, open_ = _ratio(seen, answer)
-                enter(name, ratio, error_)
-                silent = silent or open_
+                *found, unpromised = beyond(seen, *answer)
+                enter(name, *found)
+                silent = silent or unpromised
             elif _broadcasts(seen.shape, shape):
                 narrow[name] = None
-                enter(name, *_ratio(np.broadcast_to(seen, shape), answer)[:2])
+                enter(name, *beyond(np.broadcast_to(seen, shape), *answer)[:2])
             else:
                 enter(name, inf, inf)
     return _side(ratios, errors, list(narrow), silent, list(raised))
@@ -103,11 +96,10 @@ def _side(
     ratios: dict[str, float], errors: dict[str, float], narrow: list[str], silent: bool, raised: list[str]
 ) -> dict[str, Any]:
     agrees = not raised and all(ratio <= 1.0 for ratio in ratios.values())
-    plain = [{k: v if v < inf else None for k, v in part.items()} for part in (ratios, errors)]
     return {
         "agrees": agrees,
-        "ratios": plain[0],
-        "errors": plain[1],
+        "ratios": finite(ratios),
+        "errors": finite(errors),
         "narrow": narrow,
         "silent": silent,
         "raised": raised,

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from differential.draw import Draw as Case
 
     from .part import Part
-    from .reference import Reference, Total
+    from .reference import Direction, Reference, Total
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Expectation", "density"]
+__all__ = ["Expectation", "InChain", "density"]
 
 
 class _Given(NamedTuple):
@@ -99,18 +99,63 @@ class Expectation:
         exact = reference.once((f"log-det {number} {ndims} {training} {forward}", x), compute)
         return reference.total(Point(exact, np.asarray(bound.error)), 0)
 
-    def denormalized(self, number: int, x: Array) -> Point:
+    def forward(self, number: int, x: Array) -> Point:
         """Return the image of forward, by the state after batch `number`."""
+        return self._denormalized(number, self.reference.given(x))
+
+    def _denormalized(self, number: int, x: Point) -> Point:
         case, form = self.case, self.reference.form
-        layer, statistics = self._given(number, x, training=False)
+        layer, statistics = self._given(number, np.empty(()), training=False)
         gamma = self._gamma()
         beta = 0.0 if case.beta is None else case.beta.astype(np.float64).reshape(-1)
         folded = isinstance(self.reference.grade, bounds.Algorithm)
+        rows = bounds.Uncertain(*(to_rows(each, case.axis) for each in self.reference.uncertain(x)))
         bound = bounds.denormalized(
-            to_rows(x, case.axis), statistics, case.epsilon, 1.0 if gamma is None else gamma, beta, form, folded=folded
+            rows, statistics, case.epsilon, 1.0 if gamma is None else gamma, beta, form, folded=folded
         )
-        exact = self.reference.once((f"forward {number}", x), lambda: layer.forward(x))
-        return Point(exact, from_rows(np.asarray(bound.error), x.shape, case.axis))
+        exact = self.reference.once((f"forward {number}", x.exact), lambda: layer.forward(x.exact))
+        return Point(exact, from_rows(np.asarray(bound.error), x.exact.shape, case.axis))
+
+
+class InChain(Expectation):
+    """The answers for a chain around the layer.
+
+    Parameters
+    ----------
+    case, reference
+        As of :class:`Expectation`.
+    before, after : Part
+        The first part of the chain, whose inverse rounds nothing, and the last one. Both keep ranks and shapes.
+    """
+
+    def __init__(self, case: Case, reference: Reference, before: Part, after: Part) -> None:
+        super().__init__(case, reference)
+        self.before, self.after = before, after
+
+    def normalized(self, number: int) -> Point:
+        """Map the output of a training batch, or of the evaluation batch for -1, by the inverse of the last part."""
+        return self.reference.mapped(self.after, "inverse", super().normalized(number))
+
+    def log_det(self, number: int, x: Array, ndims: int, *, training: bool, forward: bool = False) -> Total:
+        """Add the log-dets of the parts; `x` is what comes to the inverse of the layer, or to forward of the chain."""
+        reference = self.reference
+        own = super().log_det(number, x, ndims, training=training, forward=forward)
+        if forward:
+            given = reference.given(x)
+            outer = [(self.after, given), (self.before, self._denormalized(number, self._unmapped(given)))]
+        else:
+            data = reference.mapped(self.before, "forward", reference.given(x))
+            outer = [(self.before, data), (self.after, super().normalized(number))]
+        direction: Direction = "forward" if forward else "inverse"
+        return reference.added([own, *(reference.log_det(part, direction, point, ndims) for part, point in outer)])
+
+    def forward(self, number: int, x: Array) -> Point:
+        """Return the image of forward, by the state after batch `number`."""
+        found = self._denormalized(number, self._unmapped(self.reference.given(x)))
+        return self.reference.mapped(self.before, "forward", found)
+
+    def _unmapped(self, x: Point) -> Point:
+        return self.reference.mapped(self.after, "forward", x)
 
 
 def density(found: Expectation, base: Part, number: int, x: Array, *, training: bool) -> Total:

@@ -95,7 +95,7 @@ class Reference:
 
     def __init__(self, dtype: str, grade: Grade, rules: dict[str, Rule], memory: dict[Any, Any]) -> None:
         self.dtype, self.grade = dtype, grade
-        self.arithmetic = Arithmetic(FORMATS[dtype])
+        self.arithmetic = Arithmetic(FORMATS[dtype], grade.softplus_of_exp)
         self._rules, self._memory = rules, memory
 
     @property

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .autoregressive import Autoregressive
 from .coupling import Coupling
 from .rules import Blockwise, Chain, Elementwise, Invert, Permute, Reshape
+from .spline import Spline, SplineCoupling
 
 if TYPE_CHECKING:
     from .reference import Rule
@@ -32,8 +34,11 @@ RULES: dict[str, Rule] = {
     "Blockwise": Blockwise(),
     "Chain": Chain(),
     "Invert": Invert(),
+    "MaskedAutoregressiveFlow": Autoregressive(),
     "Permute": Permute(),
+    "RationalQuadraticSpline": Spline(),
     "RealNVP": Coupling(),
+    "RealNVP of splines": SplineCoupling(),
     "Reshape": Reshape(),
 }
 """Kind to rule."""

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+import tf_keras
 from tensorflow_probability.substrates import numpy as tfp_numpy
 
 from bnspec_conformance.bounds import NAIVE
 from differential.originals._tf_keras import V2
 
-from .sides import Side
+from .sides import Side, of_network
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bnspec_conformance.bounds import Grade
 
     from .draw import Draw
@@ -66,6 +69,26 @@ class OnTensorFlow(Side):
         """Take TensorFlow's functions."""
         return tf.tanh(x) if activation == "tanh" else tf.nn.relu(x)
 
+    def shares(self, x: Any) -> Any:
+        """Take TensorFlow's softmax."""
+        return tf.nn.softmax(x)
+
+    def softplus(self, x: Any) -> Any:
+        """Take TensorFlow's function."""
+        return tf.math.softplus(x)
+
+    def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
+        """Take TensorFlow's function."""
+        return tf.reshape(x, shape)
+
+    def slope(self, function: Callable[[Any], Any], x: Array) -> Any:
+        """Differentiate with a tape."""
+        given = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            y = function(given)
+        return np.asarray(tape.gradient(y, given))
+
     def template(self, conditioner: dict[str, Any], units: int) -> Any:
         """Run the template once, which makes its variables, and set these."""
         layers = conditioner["layers"]
@@ -75,12 +98,43 @@ class OnTensorFlow(Side):
             activation={"relu": tf.nn.relu, "tanh": tf.tanh}[conditioner["activation"]],
         )
         found(tf.zeros((1, layers[0][0].shape[0]), layers[0][0].dtype), units)
-        variables = sorted(found.variables, key=lambda variable: variable.name)  # dense, dense_1, ..
-        for place in (0, 1):
-            of_kind = [variable for variable in variables if len(variable.shape) == 2 - place]
-            for variable, pair in zip(of_kind, layers, strict=True):
-                variable.assign(pair[place])
+        _load(found, layers)
         return found
+
+    def autoregression(self, conditioner: dict[str, Any], size: int) -> Any:
+        """Build the Keras layer, and set the weights of the dense layers that it is made of."""
+        layers, dtype = conditioner["layers"], conditioner["layers"][0][0].dtype
+        network = tfp.bijectors.AutoregressiveNetwork(**of_network(conditioner, size), dtype=dtype.name)
+        network.build(tf.TensorShape([None, size]))
+        dense = [each for each in network._network.layers if isinstance(each, tf_keras.layers.Dense)]  # noqa: SLF001
+        # A kernel of the condition has no bias; the names are numbered.
+        dense.sort(key=lambda layer: int(f"0{layer.name.rpartition('_')[2]}".removeprefix("0dense") or 0))
+        for biased, place in ((True, slice(0, 2)), (False, slice(2, 3))):
+            wanted = [layer[place] for layer in layers if layer[-1] is not None or biased]
+            for made, values in zip([each for each in dense if each.use_bias is biased], wanted, strict=True):
+                made.set_weights(list(values))
+        return network
+
+    def autoregressive_template(self, conditioner: dict[str, Any], size: int) -> Any:
+        """Run the template once, which makes its variables, and set these."""
+        layers = conditioner["layers"]
+        found = tfp.bijectors.masked_autoregressive_default_template(
+            [layer[0].shape[1] for layer in layers[:-1]],
+            shift_only=conditioner["returns"] == "shift",
+            activation={"relu": tf.nn.relu, "tanh": tf.tanh}[conditioner["activation"]],
+        )
+        found(tf.zeros((1, size), layers[0][0].dtype))
+        _load(found, layers)
+        return found
+
+
+def _load(template: Any, layers: Any) -> None:
+    """Set the variables of a template."""
+    variables = sorted(template.variables, key=lambda variable: variable.name)  # dense, dense_1, ..
+    for place in (0, 1):
+        of_kind = [variable for variable in variables if len(variable.shape) == 2 - place]
+        for variable, layer in zip(of_kind, layers, strict=True):
+            variable.assign(layer[place])
 
 
 class _Normalizer:
@@ -123,6 +177,19 @@ class OnNumPy(Side):
     def activated(self, x: Any, activation: str) -> Any:
         """Take NumPy's functions."""
         return np.tanh(x) if activation == "tanh" else np.maximum(x, np.zeros_like(x))
+
+    def shares(self, x: Any) -> Any:
+        """Divide exponentials by their sum."""
+        grown = np.exp(x - x.max(axis=-1, keepdims=True))
+        return grown / grown.sum(axis=-1, keepdims=True)
+
+    def softplus(self, x: Any) -> Any:
+        """Take the logarithm of a sum of exponentials."""
+        return np.logaddexp(x, np.zeros_like(x))
+
+    def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
+        """Take NumPy's function."""
+        return np.reshape(x, shape)
 
 
 THEIRS: dict[str, Any] = {"tensorflow": OnTensorFlow, "numpy": OnNumPy}

@@ -6,8 +6,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from differential.job import job, parser
+from differential.page import BACKENDS
 
-from .gather import BACKENDS, probes, table
+from .gather import probes, table
 from .sides import originals
 
 if TYPE_CHECKING:

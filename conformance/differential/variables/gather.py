@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     Options = dict[str, Any]
 
-__all__ = ["BACKENDS", "KNOWN", "out_of_place", "probes", "table"]
+__all__ = ["KNOWN", "out_of_place", "probes", "table"]
 
-BACKENDS = ("numpy", "array-api-strict", "torch", "jax", "tensorflow")
+
 _TF_KERAS = ("tf_keras v2", "tf_keras v1")
 KNOWN: tuple[dict[str, Any], ...] = (
     {

@@ -9,7 +9,7 @@ import numpy as np
 from differential.bijectors.draw import Answer, Question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from bnspec_conformance.oracle import Exact
     from differential.bijectors.draw import Asked
@@ -44,23 +44,30 @@ def plain(shape: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in shape)
 
 
-def calls(part: Part, direction: Direction, x: Array) -> Question:
-    """Ask for the image of numbers."""
+def _sent(asked: Asked, condition: Mapping[str, Array] | None) -> dict[str, Any]:
+    return {name: asked.side.array(value) for name, value in (condition or {}).items()}
+
+
+def calls(part: Part, direction: Direction, x: Array, condition: Mapping[str, Array] | None = None) -> Question:
+    """Ask for the image of numbers, under conditions."""
 
     def ask(asked: Asked) -> Array:
-        found: Array = asked.side.numpy(getattr(asked.made, direction)(asked.side.array(x)))
+        method = getattr(asked.made, direction)
+        found: Array = asked.side.numpy(method(asked.side.array(x), **_sent(asked, condition)))
         return found
 
     return Question(direction, ask, lambda reference: answered(reference.mapped(part, direction, reference.given(x))))
 
 
-def log_dets(part: Part, direction: Direction, x: Array, ranks: Iterable[int]) -> list[Question]:
-    """Ask for the log-det at numbers, for events of each rank."""
+def log_dets(
+    part: Part, direction: Direction, x: Array, ranks: Iterable[int], condition: Mapping[str, Array] | None = None
+) -> list[Question]:
+    """Ask for the log-det at numbers, for events of each rank, under conditions."""
 
     def asking(ndims: int) -> Question:
         def ask(asked: Asked) -> Array:
             method = getattr(asked.made, NAMES[direction])
-            found: Array = asked.side.numpy(method(asked.side.array(x), event_ndims=ndims))
+            found: Array = asked.side.numpy(method(asked.side.array(x), event_ndims=ndims, **_sent(asked, condition)))
             return found
 
         def answer(reference: Reference) -> Answer:

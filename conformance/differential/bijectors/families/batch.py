@@ -12,7 +12,7 @@ from bnspec.conventions import TF_KERAS, TF_KERAS_FUSED
 from differential.bijectors.draw import Answer, Family, Question
 from differential.bijectors.normalizer import Expectation, density
 from differential.bijectors.part import Part
-from differential.draw import CHOICES
+from differential.draw import CHOICES as LAYERS
 from differential.draw import Draw as Case
 from differential.draw import draw as draw_case
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Options = dict[str, Any]
 
-__all__ = ["BATCH", "BatchCase"]
+__all__ = ["BATCH", "CHOICES", "Asking", "BatchCase", "drawn_case", "mend"]
 
 _OF_A_LAYER = ("rank", "dtype", "center", "scale", "momentum", "epsilon", "data", "steps", "trainable", "adjustment")
 
@@ -60,7 +60,8 @@ def _convention(options: Options) -> Convention:
     return TF_KERAS_FUSED if _fuses(options) else TF_KERAS
 
 
-def _case(options: Options, random: np.random.Generator) -> BatchCase:
+def drawn_case(options: Options, random: np.random.Generator) -> BatchCase:
+    """Draw a layer with its batches."""
     rank = options["rank"]
     axis: Any = {"last": -1, "not last": 1, "several, last": [rank - 2, rank - 1], "several, apart": [1, 3]}[
         options["axes"]
@@ -68,12 +69,13 @@ def _case(options: Options, random: np.random.Generator) -> BatchCase:
     forced = {name: options[name] for name in _OF_A_LAYER}
     forced |= {"axis": axis, "fused": options["fused"], "channels": None, "gamma": options["gamma"]}
     found = draw_case(
-        "BatchNormalization", _convention, CHOICES, lambda *_: None, 0, int(random.integers(2**31)), forced
+        "BatchNormalization", _convention, LAYERS, lambda *_: None, 0, int(random.integers(2**31)), forced
     )
     return BatchCase(**{each.name: getattr(found, each.name) for each in fields(Case)})
 
 
-def _mend(options: Options) -> None:
+def mend(options: Options) -> None:
+    """Change options that exclude each other."""
     axes = options["axes"]
     options["rank"] = max(options["rank"], {"last": 2, "not last": 3, "several, last": 3, "several, apart": 4}[axes])
     if not options["scale"]:
@@ -89,8 +91,18 @@ def _numpy(asked: Asked, array: Any) -> Array:
     return found
 
 
-class _Asking:
-    """The questions of one case."""
+class Asking:
+    """The questions of one case.
+
+    Parameters
+    ----------
+    case : BatchCase
+        The layer.
+    options : dict
+        Those of the draw; ``log_dets`` tells whether those of training batches are asked for.
+    random : Generator
+        What chooses.
+    """
 
     def __init__(self, case: BatchCase, options: Options, random: np.random.Generator) -> None:
         self.case, self.options = case, options
@@ -101,6 +113,14 @@ class _Asking:
         least = len(case.axis)
         self.ranks = sorted({least, len(event), int(random.integers(least, len(event) + 1))})
         self.x = np.asarray(random.normal(0.2, 1.1, case.evaluation.shape), dtype)
+
+    def expectation(self, reference: Reference) -> Expectation:
+        """Return the answers."""
+        return Expectation(self.case, reference)
+
+    def shown(self, y: Array) -> Array:
+        """Return the data of which the layer is given a batch."""
+        return y
 
     def questions(self) -> list[Question]:
         """Train, then evaluate; the averages are read after each step."""
@@ -120,7 +140,8 @@ class _Asking:
     def _step(self, number: int, y: Array, pair: Any) -> list[Question]:
         """Ask for the log-det, which moves nothing, then for the output or the density, which move the averages."""
         training = not self.case.frozen
-        found = [self._log_det("inverse", y, ndims, number, pair, called=True, batch=training) for ndims in self.ranks]
+        ranks = self.ranks if self.options["log_dets"] else []
+        found = [self._log_det("inverse", y, ndims, number, pair, called=True, batch=training) for ndims in ranks]
         if self.options["density"] == "training":
             found.append(self._log_prob(y, number, pair, called=True, batch=training))
         else:
@@ -136,12 +157,15 @@ class _Asking:
         found += [self._forward(), self._log_prob(y, -1, None, called=False, batch=False)]
         return [*found, *self._averages(-1)]
 
+    def _sent(self, asked: Asked, y: Array) -> Any:
+        return asked.side.array(self.shown(y))
+
     def _inverse(self, y: Array, number: int, pair: Any, *, called: bool) -> Question:
         def ask(asked: Asked) -> Array:
-            return _numpy(asked, asked.made.bijector(training=called, pair=pair).inverse(asked.side.array(y)))
+            return _numpy(asked, asked.made.bijector(training=called, pair=pair).inverse(self._sent(asked, y)))
 
         def answer(reference: Reference) -> Answer:
-            return answered(Expectation(self.case, reference).normalized(number))
+            return answered(self.expectation(reference).normalized(number))
 
         return Question("inverse in training" if called else "inverse", ask, answer)
 
@@ -150,7 +174,7 @@ class _Asking:
             return _numpy(asked, asked.made.bijector(training=False).forward(asked.side.array(self.x)))
 
         def answer(reference: Reference) -> Answer:
-            return answered(Expectation(self.case, reference).denormalized(-1, self.x))
+            return answered(self.expectation(reference).forward(-1, self.x))
 
         return Question("forward", ask, answer)
 
@@ -159,10 +183,11 @@ class _Asking:
     ) -> Question:
         def ask(asked: Asked) -> Array:
             method = getattr(asked.made.bijector(training=called, pair=pair), NAMES[direction])
-            return _numpy(asked, method(asked.side.array(y), event_ndims=ndims))
+            given = self._sent(asked, y) if direction == "inverse" else asked.side.array(y)
+            return _numpy(asked, method(given, event_ndims=ndims))
 
         def answer(reference: Reference) -> Answer:
-            found = Expectation(self.case, reference)
+            found = self.expectation(reference)
             return answered(found.log_det(number, y, ndims, training=batch, forward=direction == "forward"))
 
         return Question(NAMES[direction] + (" in training" if called else ""), ask, answer)
@@ -172,17 +197,17 @@ class _Asking:
             side = asked.side
             bijector = asked.made.bijector(training=called, pair=pair)
             distribution = side.distributions.TransformedDistribution(side.make(self.base), bijector)
-            return _numpy(asked, distribution.log_prob(side.array(y)))
+            return _numpy(asked, distribution.log_prob(self._sent(asked, y)))
 
         def answer(reference: Reference) -> Answer:
-            return answered(density(Expectation(self.case, reference), self.base, number, y, training=batch))
+            return answered(density(self.expectation(reference), self.base, number, y, training=batch))
 
         return Question("log_prob in training" if called else "log_prob", ask, answer)
 
     def _averages(self, number: int) -> list[Question]:
         def one(name: str) -> Question:
             def answer(reference: Reference) -> Answer:
-                return Expectation(self.case, reference).averages(number)[name]
+                return self.expectation(reference).averages(number)[name]
 
             def ask(asked: Asked) -> Array:
                 found: Array = asked.made.averages()[name].reshape(self.case.parameter_shape)
@@ -194,28 +219,28 @@ class _Asking:
 
 
 def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any]:
-    case = _case(options, random)
-    return lambda side: side.normalizer(case), _Asking(case, options, random).questions(), case
+    options["log_dets"] = True
+    case = drawn_case(options, random)
+    return lambda side: side.normalizer(case), Asking(case, options, random).questions(), case
 
 
-BATCH = Family(
-    {
-        "rank": (2, 2, 3, 4, 4),
-        "axes": ("last",) * 10 + ("not last", "several, last", "several, apart"),
-        "dtype": ("float32", "float32", "float64"),
-        "center": (True, True, False),
-        "scale": (True,) * 9 + (False,),
-        "gamma": ("positive",) * 9 + ("negative",),
-        "momentum": ("default", "drawn", "drawn", "drawn", "keep-all", "take-all"),
-        "epsilon": ("default", "of-variance", "of-variance", "far-below", "above"),
-        "data": ("usual", "usual", "few", "few", "far", "farther", "tiny", "huge", "outlier", "constant"),
-        "steps": (1, 2, 3),
-        "trainable": (True,) * 11 + (False,),
-        "adjustment": (False,) * 9 + (True,),
-        "fused": (None, False),
-        "density": ("evaluation",) * 6 + ("training",),
-    },
-    _mend,
-    _drawn,
-)
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "rank": (2, 2, 3, 4, 4),
+    "axes": ("last",) * 10 + ("not last", "several, last", "several, apart"),
+    "dtype": ("float32", "float32", "float64"),
+    "center": (True, True, False),
+    "scale": (True,) * 9 + (False,),
+    "gamma": ("positive",) * 9 + ("negative",),
+    "momentum": ("default", "drawn", "drawn", "drawn", "keep-all", "take-all"),
+    "epsilon": ("default", "of-variance", "of-variance", "far-below", "above"),
+    "data": ("usual", "usual", "few", "few", "far", "farther", "tiny", "huge", "outlier", "constant"),
+    "steps": (1, 2, 3),
+    "trainable": (True,) * 11 + (False,),
+    "adjustment": (False,) * 9 + (True,),
+    "fused": (None, False),
+    "density": ("evaluation",) * 6 + ("training",),
+}
+"""What a layer is made of."""
+
+BATCH = Family(CHOICES, mend, _drawn, ("tensorflow",))
 """Layers of tf_keras and ours, trained for a few steps on hard data, then evaluated."""
