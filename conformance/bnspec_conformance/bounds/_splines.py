@@ -68,7 +68,8 @@ def _bins(widths: Uncertain, heights: Uncertain, slopes: Uncertain, start: Uncer
 
     def relative(sizes: Uncertain, one: Uncertain, other: Uncertain) -> Array:
         error = np.maximum(sizes.error, one.error + other.error + r.form.roundoff * sizes.value)
-        return error / (sizes.value - error)
+        found: Array = error / (sizes.value - error)
+        return found
 
     steepness = heights.value / widths.value
     loose = relative(widths, left, right) + relative(heights, low, high)

@@ -75,8 +75,8 @@ def built(part: Part, make: Make, layers: list[BatchNormalization] | None = None
         knots = part.bin_widths, part.bin_heights, part.knot_slopes, part.range_min
         return bijectors.RationalQuadraticSpline(*map(make, knots))
     if isinstance(part, SplineCoupled):
-        layers = [(make(kernel), make(bias)) for kernel, bias in part.layers]
-        return bijectors.RealNVP(part.num_masked, bijector_fn=partial(_splined, layers, part))
+        dense = [(make(kernel), make(bias)) for kernel, bias in part.layers]
+        return bijectors.RealNVP(part.num_masked, bijector_fn=partial(_splined, dense, part))
     if isinstance(part, Blocks):
         return bijectors.Blockwise([built(each, make, layers) for each in part.parts], part.sizes)
     if isinstance(part, Joint):

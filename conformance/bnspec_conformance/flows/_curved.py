@@ -15,6 +15,7 @@ from ._parts import SplineCoupled, Splined
 if TYPE_CHECKING:
     from ._way import Followed, Way
 
+    Knots = tuple[Any, Any, Any, Any]
     Pair = tuple[Exact, np.ndarray[Any, Any]]
 
 __all__ = ["curved"]
@@ -42,12 +43,12 @@ def curved(part: Splined | SplineCoupled, direction: Any, x: Followed, way: Way)
     if isinstance(part, SplineCoupled):
         return _coupled(part, direction, x, way)
     given = part.bin_widths, part.bin_heights, part.knot_slopes, part.range_min
-    wide = [value.astype(np.float64) for value in given]
+    wide: Any = tuple(value.astype(np.float64) for value in given)
     return _both(oracle.RationalQuadraticSpline(*given), wide, direction, x.exact, x.uncertain, way)
 
 
 def _both(
-    exact: oracle.RationalQuadraticSpline, knots: Any, direction: Any, x: Exact, uncertain: Uncertain, way: Way
+    exact: oracle.RationalQuadraticSpline, knots: Knots, direction: Any, x: Exact, uncertain: Uncertain, way: Way
 ) -> tuple[Pair, Pair]:
     def of(method: Any) -> Pair:
         found: Exact = getattr(exact, method)(x)

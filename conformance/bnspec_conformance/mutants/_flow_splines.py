@@ -124,8 +124,10 @@ class FirstSplineForAll(SoundFlow):
     def curve(
         self, direction: str, x: Array, widths: Array, heights: Array, slopes: Array, start: Array
     ) -> tuple[Array, Array]:
-        first = [one.reshape(-1, one.shape[-1])[0] if one.ndim else one for one in (widths, heights, slopes)]
-        return super().curve(direction, x, *first, start)
+        widths, heights, slopes = (
+            one.reshape(-1, one.shape[-1])[0] if one.ndim else one for one in (widths, heights, slopes)
+        )
+        return super().curve(direction, x, widths, heights, slopes, start)
 
 
 @repeats("no public report, a reshape for a transposition")
