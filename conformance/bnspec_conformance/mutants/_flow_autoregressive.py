@@ -75,8 +75,8 @@ class ParametersInterleaved(SoundFlow):
 class ConditionOfTheFirstLayer(SoundFlow):
     """The condition enters the first layer, and no other."""
 
-    def told(self, number: int, out: Array, conditional: Array) -> Array:
-        return out if number else super().told(number, out, conditional)
+    def with_condition(self, number: int, out: Array, conditional: Array) -> Array:
+        return out if number else super().with_condition(number, out, conditional)
 
 
 @repeats("no public report, what the last pass has settled is left out")

@@ -54,7 +54,7 @@ class SoundAutoregressive:
                 y = np.tanh(y) if part.activation == "tanh" else np.where(y.real > 0, y, 0)
             y = y @ self.weights(kernel, mask) + bias
             if conditional is not None:
-                y = self.told(number, y, conditional)
+                y = self.with_condition(number, y, conditional)
         zero = self.dtype.type(0)
         if part.outputs == "both":
             return self.columns(part, y)
@@ -68,7 +68,7 @@ class SoundAutoregressive:
         """Leave out what is masked."""
         return kernel * mask.astype(kernel.dtype)
 
-    def told(self, number: int, out: Array, conditional: Array) -> Array:
+    def with_condition(self, number: int, out: Array, conditional: Array) -> Array:
         """Add the condition."""
         return out + self.context @ conditional
 
