@@ -352,7 +352,8 @@ def connectivity(adapter: FlowAdapter, entry: Entry, grade: Grade, checks: Check
     The Jacobian is no triangle, so that the log-det is wrong, and no sampling undoes the inverse.
     """
     flow = adapter.bijector(entry)
-    paths = oracle_of(entry.part).paths
+    part: Any = entry.part
+    paths = oracle_of(part).paths
     still = flow.inverse(entry.y)
     for unit, reached in enumerate(paths):
         moved = np.array(entry.y)
