@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from inspect import CO_VARKEYWORDS, Parameter, signature
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["names_after"]
+
+_OTHERWISE = ("__wrapped__", "__signature__")
+"""Where a function says that it takes something else than it does."""
 
 
 def names_after(count: int, function: Callable[..., Any]) -> frozenset[str] | None:
@@ -31,11 +35,10 @@ def names_after(count: int, function: Callable[..., Any]) -> frozenset[str] | No
     ValueError
         If it does not say, as some that are not written in Python.
     """
-    try:
-        parameters = list(signature(function).parameters.values())
-    except AttributeError:
+    if isinstance(function, FunctionType) and not any(hasattr(function, name) for name in _OTHERWISE):
         # torch.compile knows no signature of a function that is made inside of what it traces.
         return _names_of_code(count, function.__code__)
+    parameters = list(signature(function).parameters.values())
     if any(one.kind is Parameter.VAR_KEYWORD for one in parameters):
         return None
     named = [one.name for one in parameters if one.kind is Parameter.KEYWORD_ONLY]

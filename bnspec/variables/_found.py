@@ -58,11 +58,12 @@ def _held(value: Any) -> list[Any]:
         own = value.__self__
         return [own, value.__func__, *(getattr(own, "__dict__", {}).values() if not isinstance(own, type) else ())]
     if isinstance(value, FunctionType):
-        # torch.compile knows none of these of a function that is made inside of what it traces.
-        names = ("__closure__", "__defaults__", "__kwdefaults__")
-        closure, defaults, named = (getattr(value, name, None) for name in names)
-        cells = [cell.cell_contents for cell in closure or () if _is_filled(cell)]
-        return [*cells, *(defaults or ()), *(named or {}).values()]
+        try:
+            closure = value.__closure__ or ()
+        except AttributeError:  # under torch.compile, of a function that is made inside of what it traces
+            return []
+        cells = [cell.cell_contents for cell in closure if _is_filled(cell)]
+        return [*cells, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
     if isinstance(value, type) or hasattr(value, "dtype"):
         return []
     return list(getattr(value, "__dict__", {}).values()) if callable(value) or is_dataclass(value) else []

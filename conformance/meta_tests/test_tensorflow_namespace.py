@@ -382,3 +382,13 @@ def test_the_example_in_the_documentation_runs():
     text = (Path(__file__).parents[2] / "docs/backends.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(example, {})  # noqa: S102 - the page is ours
+
+
+@pytest.mark.parametrize("mode", ["", *BACKEND.modes()])
+def test_a_layer_of_no_units_is_its_bias(mode):
+    """oneDNN's kernel for all three at once would end the process."""
+    xp = BACKEND.namespace()
+    run = BACKEND.modes()[mode] if mode else lambda function: function
+    layer = run(lambda x, kernel, bias: xp.tanh(xp.matmul(x, kernel) + bias))
+    found = layer(tf.ones((3, 0)), tf.ones((0, 2)), tf.constant([0.0, 30.0]))
+    assert found.numpy().tolist() == [[0.0, 1.0]] * 3

@@ -147,17 +147,6 @@ def test_functions_that_are_made_inside_are_asked_for_their_conditions(function)
     same(compiled(function)(data(3)), function(data(3)))
 
 
-def test_a_condition_that_a_function_made_inside_does_not_take_is_refused():
-    def call(x):
-        try:
-            Inline(lambda x, factor: factor * x).forward(x, factro=3.0)
-        except TypeError:
-            return x + 1.0
-        return x
-
-    same(compiled(call)(data(3)), data(3) + 1.0)
-
-
 FIRST = """
 import torch
 import bnspec

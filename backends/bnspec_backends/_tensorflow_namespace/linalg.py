@@ -39,12 +39,24 @@ def matmul(x1: Any, x2: Any, /) -> Any:
     if 0 in (rank_of(x1), rank_of(x2)):
         raise ValueError(message("the arguments of matmul must have at least one axis", x1=x1.shape, x2=x2.shape))
     row, column = rank_of(x1) == 1, rank_of(x2) == 1
-    y = tf.matmul(x1[None, :] if row else x1, x2[:, None] if column else x2)
+    y = tf.matmul(*_summable(x1[None, :] if row else x1, x2[:, None] if column else x2))
     if column:
         y = y[..., 0]
     if row:
         y = y[..., 0, :] if not column else y[..., 0]
     return back(y)
+
+
+def _summable(x1: Any, x2: Any) -> tuple[Any, Any]:
+    """Add a zero to sums of nothing.
+
+    In a graph, TensorFlow 2.21 makes one kernel of a product of matrices, a bias and a function; that of oneDNN ends
+    the process where nothing is summed. Where a size is not known, there is no such kernel.
+    """
+    if 0 not in (x1.shape[-1], x2.shape[-2]):
+        return x1, x2
+    around = [[0, 0]] * (rank_of(x1) - 2), [[0, 0]] * (rank_of(x2) - 2)
+    return tf.pad(x1, [*around[0], [0, 0], [0, 1]]), tf.pad(x2, [*around[1], [0, 1], [0, 0]])
 
 
 @public
