@@ -10,6 +10,7 @@ import numpy as np
 from ._arithmetic import Arithmetic
 from ._functions import function_goal
 from ._parts import Uncertain
+from ._tails import tail_roundings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,9 +85,10 @@ def normal(method: Tail, value: Any, loc: Any, scale: Any, form: Format, *, thro
 
     *Tails.* With the ratio R(t) of the probability above t >= 0 and the density at t, the probability is
     exp(-z^2 / 2) R / sqrt(2 pi), and its logarithm -z^2 / 2 + log R - log(2 pi) / 2. R falls, and
-    |t R'(t) / R(t)| = t / R - t^2 is below 1; so R has the relative error of z, and that of its kernel. 4 units in the
-    last place are allowed for a kernel, as for every function of the namespace, and the square is rounded. On the other
-    side, the probability is 1 less that, and its logarithm log1p of it, which is as good relatively.
+    |t R'(t) / R(t)| = t / R - t^2 is below 1; so R has the relative error of z, and that of its kernel: of rational
+    approximations, see `tail_roundings`, or 4 units in the last place, as of every function of a namespace, whichever
+    is more. The logarithm of R has the error of its own kernel, and the square is rounded. On the other side, the
+    probability is 1 less that, and its logarithm log1p of it, which is as good relatively.
 
     *Through erf*, whose error is at most 6 u (see `error_function`), so that half of it and of the rounded sum is
     below 5 u; z / sqrt(2) takes two roundings, and the density is the slope. The logarithm takes all that relative to
@@ -117,8 +119,12 @@ def normal(method: Tail, value: Any, loc: Any, scale: Any, form: Format, *, thro
         relative = np.where(z.error < size, relative, z.error)
         tail = _log_below(-size)
         ratio = tail + square.value + _HALF_LOG_TWO_PI
+        kernel = np.maximum(tail_roundings(size), _TAIL)
         in_log = (
-            square.error + relative + _TAIL * u * (1.0 + np.abs(ratio)) + 2.0 * u * (1.0 + square.value + np.abs(tail))
+            square.error
+            + relative
+            + (kernel + _TAIL * np.abs(ratio)) * u
+            + 2.0 * u * (1.0 + square.value + np.abs(tail))
         )
         share = np.exp(tail)
         of_share = Uncertain(share, share * np.expm1(in_log) + (_TAIL + 4.0) * u * share + 2.0 * form.tiny)

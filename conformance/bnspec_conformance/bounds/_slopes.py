@@ -1,8 +1,8 @@
 """Bounds of derivatives by automatic differentiation: of elementwise maps, and of products of them.
 
-Automatic differentiation sums, over the paths from an output to an input, the products of the partial derivatives on the
-path, each a computed number. Forward and reverse mode do so in another order; with the sum of the sizes of the paths
-in the place of the size of the sum, a bound holds for both.
+Automatic differentiation sums, over the paths from an output to an input, the products of the partial derivatives on
+the path, each a computed number. Forward and reverse mode do so in another order; with the sum of the sizes of the
+paths in the place of the size of the sum, a bound holds for both.
 """
 
 from __future__ import annotations
