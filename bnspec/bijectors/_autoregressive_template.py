@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bnspec.arrays import common_namespace, detached
 from bnspec.bijectors._autoregressive_network import AutoregressiveNetwork
+from bnspec.bijectors._dense import as_units
 from bnspec.errors import message
 from bnspec.variables import Module, as_parameter, known_values, require_name, resolved
 
@@ -63,13 +64,20 @@ class AutoregressiveTemplate(Module):
                 )
             )
 
-    def __call__(self, y: Any) -> tuple[Any, Any]:
+    @property
+    def condition_names(self) -> frozenset[str]:
+        """What a call takes besides the units: what the network does."""
+        return self.network.condition_names
+
+    def __call__(self, y: Any, conditional_input: Any = None) -> tuple[Any, Any]:
         """Compute the shift and the logarithm of the scale.
 
         Parameters
         ----------
         y : array, shape (*B, D), real floating
             The units.
+        conditional_input : array, shape (*B', C), of y's dtype
+            For a conditional network.
 
         Returns
         -------
@@ -82,7 +90,7 @@ class AutoregressiveTemplate(Module):
         TypeError, ValueError
             As :class:`AutoregressiveNetwork`.
         """
-        out = self.network(y)
+        out = self.network(y, conditional_input)
         shift = out[..., 0]
         return shift, None if self.network.params == 1 else self._clipped(out[..., 1])
 
@@ -123,8 +131,8 @@ def masked_autoregressive_default_template(
     name : str, optional
         By default, ``"masked_autoregressive_default_template"``.
     **kwargs
-        What the layers take: `use_bias`, initializers, regularizers, constraints and `seed` of
-        :class:`AutoregressiveNetwork`.
+        What :class:`AutoregressiveNetwork` takes, too: `use_bias`, initializers, regularizers, constraints, `seed`, an
+        order or a condition.
 
     Returns
     -------
@@ -141,7 +149,7 @@ def masked_autoregressive_default_template(
     known = "masked_autoregressive_default_template" if name is None else name
     network = AutoregressiveNetwork(
         1 if shift_only else 2,
-        hidden_units=hidden_layers,
+        hidden_units=as_units("hidden_layers", hidden_layers),
         hidden_degrees="blocks",
         activation=activation,
         name=known,

@@ -65,9 +65,9 @@ class RationalQuadraticSpline(Bijector):
     In a bin of width w, height h, s = h / w and the slopes d and d' at its knots, a number with the share t of the bin
     before it and r = 1 - t behind it has the rise a / (a + b) of the height, with a = t (t + r d / s) and
     b = r (r + t d' / s), and the slope (d' t^2 + 2 s t r + d r^2) / (a + b)^2: equations 4 and 5 of [1]_, in terms of
-    which none is negative, so that none cancels. For the inverse, with the share u of the height below it, v = 1 - u and
-    p = v d / s - u d' / s, the share of the width is 2 u / (p + 2 u + sqrt(p^2 + 4 u v)) where p is not negative, and
-    otherwise 1 minus the same with v and -p.
+    which none is negative, so that none cancels. For the inverse, with the share u of the height below it, v = 1 - u
+    and p = v d / s - u d' / s, the share of the width is 2 u / (p + 2 u + sqrt(p^2 + 4 u v)) where p is not negative,
+    and otherwise 1 minus the same with v and -p.
 
     References
     ----------

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bnspec.bijectors import AutoregressiveNetwork, Bijector, MaskedAutoregressiveFlow
-from bnspec.flows._blocks import as_count, flow_of, normalization, seeds
+from bnspec.bijectors._shapes import as_ndims
+from bnspec.flows._blocks import flow_of, normalization, seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,9 +88,9 @@ def masked_autoregressive_flow(
     >>> flow.log_prob(np.zeros((3, 4)), training=True).shape
     (3,)
     """
-    size = as_count("event_size", event_size, 2)
+    size = as_ndims("event_size", event_size, 2)
     parts: list[Bijector] = []
-    for block, own in enumerate(seeds(seed, as_count("num_blocks", num_blocks, 1))):
+    for block, own in enumerate(seeds(seed, as_ndims("num_blocks", num_blocks, 1))):
         network = AutoregressiveNetwork(
             2,
             event_shape=size,

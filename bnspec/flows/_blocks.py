@@ -8,7 +8,6 @@ import numpy as np
 
 from bnspec.arrays import common_namespace, device_of, fold_in, random_key
 from bnspec.bijectors import BatchNormalization, Chain
-from bnspec.bijectors._shapes import as_ndims
 from bnspec.distributions import MultivariateNormalDiag, TransformedDistribution
 from bnspec.errors import message
 from bnspec.layers import BatchNormalization as Layer
@@ -19,31 +18,7 @@ if TYPE_CHECKING:
 
     from bnspec.bijectors import Bijector
 
-__all__ = ["as_count", "flow_of", "normalization", "parts_of", "seeds", "takes_training", "told"]
-
-
-def as_count(name: str, given: Any, least: int) -> int:
-    """Take a number of things.
-
-    Parameters
-    ----------
-    name : str
-        The name of the argument, for the message.
-    given : int
-        What came.
-    least : int
-        The smallest that is allowed.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no integer, or too small.
-    """
-    return as_ndims(name, given, least)
+__all__ = ["flow_of", "normalization", "parts_of", "seeds", "takes_training", "told"]
 
 
 def seeds(seed: int | None, number: int) -> list[int | None]:

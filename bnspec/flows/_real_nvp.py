@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bnspec.bijectors import Bijector, Permute, RealNVP, real_nvp_default_template
-from bnspec.flows._blocks import as_count, flow_of, normalization, seeds
+from bnspec.bijectors._shapes import as_ndims
+from bnspec.flows._blocks import flow_of, normalization, seeds
 from bnspec.flows._scales import BoundedScale
 
 if TYPE_CHECKING:
@@ -100,9 +101,9 @@ def real_nvp(
     >>> flow.log_prob(np.zeros((3, 4)), training=True).shape
     (3,)
     """
-    size = as_count("event_size", event_size, 2)
-    blocks = as_count("num_blocks", num_blocks, 1)
-    first = (size + 1) // 2 if num_masked is None else as_count("num_masked", num_masked, 1)
+    size = as_ndims("event_size", event_size, 2)
+    blocks = as_ndims("num_blocks", num_blocks, 1)
+    first = (size + 1) // 2 if num_masked is None else as_ndims("num_masked", num_masked, 1)
     units = [*range(0, size, 2), *range(1, size, 2)] if order is None else order
     permute = Permute(units, name="order")
     parts: list[Bijector] = [Permute(_inverted(permute.permutation), name="order")]

@@ -1,7 +1,7 @@
 """Arguments: numbers, lists, arrays and variables, as bijectors and distributions take them.
 
-A scalar of NumPy's is a number where a parameter is asked for, whatever its dtype, as float64 is for Python itself; where
-an input is, it is an array of shape (), which NumPy turns into one whenever it computes.
+A scalar of NumPy's is a number where a parameter is asked for, whatever its dtype, as float64 is for Python itself;
+where an input is, it is an array of shape (), which NumPy turns into one whenever it computes.
 """
 
 from __future__ import annotations

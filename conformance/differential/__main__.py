@@ -114,14 +114,15 @@ def _run(options: argparse.Namespace) -> dict[Page, Any]:
             name: pool.submit(_worked, "differential.worker", [name], PLACES[name].environment, options, raw)
             for name in layers
         }
-        rest = {"variables": [] if not options.names else None, _BIJECTORS: options.family}
-        others = {
-            name: pool.submit(_worked, f"differential.{name}", several, legacy, options, raw)
-            for name, several in rest.items()
-            if several is not None and (name in names or name == "variables")
-        }
+        variables = None
+        if not options.names:
+            variables = pool.submit(_worked, "differential.variables", [], legacy, options, raw)
+        families = [
+            pool.submit(_worked, "differential.bijectors", [name], legacy, options, raw)
+            for name in (options.family or FAMILIES if _BIJECTORS in names else ())
+        ]
         runs = {name: job.result() for name, job in jobs.items()}
-        found = {name: job.result() for name, job in others.items()}
+        found = [job.result() for job in families]
     results: dict[Page, Any] = {}
     if layers:
         results[LAYERS] = {
@@ -129,11 +130,11 @@ def _run(options: argparse.Namespace) -> dict[Page, Any]:
             "count": options.count,
             "originals": {name: summary(run, known(name)) for name, run in runs.items()},
             "arguments": by_argument(runs),
-            "variables": found.get("variables"),
+            "variables": variables.result() if variables else None,
         }
-    if _BIJECTORS in found:
+    if found:
         before = kept(_DOCS / f"results/{BIJECTORS.name}.json") if options.family else None
-        results[BIJECTORS] = merged(before, found[_BIJECTORS], FAMILIES)
+        results[BIJECTORS] = merged([*([before] if before else []), *found], FAMILIES)
     return results
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bnspec
-from bnspec.bijectors import AutoregressiveNetwork, masked_autoregressive_default_template
+from bnspec.bijectors import AutoregressiveNetwork, MaskedAutoregressiveFlow, masked_autoregressive_default_template
 from bnspec.bijectors._degrees import degrees_of, masks_of
 from bnspec.layers import L2, RandomNormal
 from bnspec_conformance import oracle
@@ -227,6 +227,18 @@ class TestTemplate:
         assert [variable.name for variable in template.variables] == ["dense_0/kernel", "dense_1/kernel"]
         assert template.name == "made"
 
+    def test_a_condition(self):
+        template = masked_autoregressive_default_template(
+            [5], event_shape=5, conditional=True, conditional_event_shape=2, input_order="right-to-left", seed=1
+        )
+        flow = MaskedAutoregressiveFlow(template)
+        assert flow.condition_names == {"conditional_input"}
+        one, other = (
+            flow.forward(X, conditional_input=CONDITION * factor) for factor in (np.float32(1), np.float32(2))
+        )
+        assert (one != other).any()
+        assert template.network.input_order == (5, 4, 3, 2, 1)
+
     @pytest.mark.parametrize(
         ("arguments", "error", "text"),
         [
@@ -234,7 +246,7 @@ class TestTemplate:
             ({"log_scale_clip_gradient": 0}, TypeError, r"log_scale_clip_gradient must be a bool\. Got .*=0"),
             ({"log_scale_min_clip": 4.0}, ValueError, r"log_scale_min_clip must not be above.*=4\.0, .*=3\.0"),
             ({"log_scale_max_clip": "3"}, TypeError, r"log_scale_max_clip must be a number"),
-            ({"hidden_layers": 5}, TypeError, r"hidden_units must be a list of integers\. Got hidden_units=5"),
+            ({"hidden_layers": 5}, TypeError, r"hidden_layers must be a list of integers\. Got hidden_layers=5"),
         ],
     )
     def test_arguments_that_are_refused(self, arguments, error, text):

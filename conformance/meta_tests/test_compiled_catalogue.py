@@ -16,6 +16,8 @@ KINDS = (
     *("sigmoid between", "permute rows", "reshape", "blocks", "joint map", "inverse of a chain", "inline"),
     *("chain of joint maps", "inverse of a chain of joint maps"),
     *("batch norm of images in training", "real nvp through a bijector", "conditions in a chain", "flow in training"),
+    *("masked autoregressive flow", "conditional autoregressive flow"),
+    *("inverse of a spline", "real nvp by splines", "image flow"),
 )
 """To compile all entries takes minutes: ``nox -s modes`` does."""
 

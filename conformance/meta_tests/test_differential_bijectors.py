@@ -16,13 +16,14 @@ from differential.bijectors import gather
 from differential.bijectors.document import SECTION, made
 from differential.bijectors.draw import draw
 from differential.bijectors.families import FAMILIES
+from differential.bijectors.families.transformed import falls
 from differential.bijectors.judge import judge
+from differential.bijectors.part import Part
 from differential.bijectors.sides import Ours
 from differential.judge import forget
 from differential.known import Known
 
 DOCS = Path(__file__).parents[2] / "docs"
-SUBSTRATES = dict.fromkeys(FAMILIES, ("tensorflow", "numpy")) | {"BatchNormalization": ("tensorflow",)}
 
 
 @pytest.fixture(scope="module")
@@ -47,26 +48,28 @@ def test_the_page_is_made_from_the_result(result):
 
 def test_nothing_is_out_of_place(result):
     assert gather.out_of_place(result) == []
-    assert {name: tuple(family["theirs"]) for name, family in result["families"].items()} == SUBSTRATES
+    assert {name: tuple(family["theirs"]) for name, family in result["families"].items()} == {
+        name: family.substrates for name, family in FAMILIES.items()
+    }
 
 
 def test_each_family_agrees_often_and_runs_on_every_backend(result):
     for family in result["families"].values():
         assert family["theirs"]["tensorflow"]["agree"] >= 200
-        assert family["ours"]["numpy"]["configurations"] == result["count"]
+        assert family["ours"]["numpy"]["configurations"] >= result["count"]
         assert list(family["ours"]) == ["numpy", "array-api-strict", "torch", "jax", "tensorflow"]
         assert all(side["configurations"] >= 30 for side in family["ours"].values())
 
 
 def test_each_known_failure_is_one_of_a_side_and_was_seen(result):
-    for name, substrates in SUBSTRATES.items():
-        family = result["families"][name]
-        for substrate in substrates:
+    sides = set()
+    for name, family in result["families"].items():
+        for substrate in FAMILIES[name].substrates:
+            sides.add(f"{name} on {substrate}")
             for failure in gather.listed(f"{name} on {substrate}"):
                 assert failure.quantities or failure.raises
                 assert failure.reference.startswith("https://")
                 assert family["theirs"][substrate]["explained"][failure.name] > 0
-    sides = {f"{name} on {substrate}" for name, several in SUBSTRATES.items() for substrate in several}
     assert {each for name in sides for failure in gather.listed(name) for each in failure.originals} <= sides
 
 
@@ -103,6 +106,16 @@ TRAPS = [
     ("RealNVP", {"again": True, "form": "function"}),
     ("composition", {"kind": "Invert", "length": 0, "dtype": "float64"}),
     ("distributions", {"kind": "Normal", "data": "tails", "dtype": "float64"}),
+    ("TransformedDistribution", {"kind": "affine", "signs": "falls", "data": "tails", "dtype": "float32", "batch": 2}),
+    ("TransformedDistribution", {"kind": "vector", "length": 3}),
+    ("BatchNormalization in a chain", {"log_dets": True, "trainable": True}),
+    ("BatchNormalization in a chain", {"adjustment": True, "trainable": True, "density": "training"}),
+    ("RationalQuadraticSpline", {"kind": "spline", "knots": "number", "bins": 5}),
+    ("MaskedAutoregressiveFlow", {"form": "network", "masked": False, "hidden": 2}),
+    ("MaskedAutoregressiveFlow", {"form": "template", "masked": False, "hidden": 0}),
+    ("MaskedAutoregressiveFlow", {"form": "network", "dtype": "float64", "hidden": 1, "condition": "all_layers"}),
+    ("MaskedAutoregressiveFlow", {"form": "network", "refused": "event_ndims"}),
+    ("MaskedAutoregressiveFlow", {"form": "network", "refused": "hidden_degrees"}),
 ]
 
 
@@ -129,9 +142,10 @@ class _Off(Ours):
     def __init__(self, dtype, methods, change):
         super().__init__("numpy", dtype)
         self._how = methods, change
+        self._plain = Ours("numpy", dtype)
 
     def make(self, part):
-        return _Changed(super().make(part), *self._how)
+        return _Changed(self._plain.make(part), *self._how)
 
 
 def refuse(_):
@@ -235,8 +249,8 @@ def test_a_run_counts_both_sides_and_is_red_for_what_is_not_listed():
     ]
     probe = {"name": "one", "substrate": "numpy", "version": "2", "appears": False}
     assert gather.out_of_place({"version": "1", "families": {"RealNVP": {**agreeing, "probes": [probe]}}}) == [
-        "RealNVP: the known failure one does not appear on numpy",
-        "RealNVP: one was found in 2, not in 1",
+        "RealNVP on numpy: the known failure one does not appear",
+        "RealNVP on numpy: one was found in 2, not in 1",
     ]
 
 
@@ -250,3 +264,38 @@ def test_a_probe_must_show_its_failure_and_no_other(monkeypatch):
     found = gather.run("RealNVP", FAMILIES["RealNVP"], 0, 3, {"other": lambda: worse}, {})
     assert [probe["appears"] for probe in found["probes"]] == [True, False]
     assert found["probes"][0]["errors"]["forward"] > 0
+
+
+@pytest.mark.parametrize(
+    ("family", "forced", "method", "quantity"),
+    [
+        ("TransformedDistribution", {"kind": "affine", "signs": "falls"}, "quantile", "quantile"),
+        ("TransformedDistribution", {"kind": "monotonic", "signs": "falls"}, "cdf", "cdf"),
+        ("TransformedDistribution", {"kind": "extended"}, "stddev", "stddev"),
+        ("TransformedDistribution", {"kind": "vector", "permutes": False}, "covariance", "covariance"),
+        ("RationalQuadraticSpline", {"kind": "coupling", "bins": 5}, "inverse", "inverse"),
+        ("MaskedAutoregressiveFlow", {"form": "network", "inverted": False}, "forward", "forward"),
+    ],
+)
+def test_what_a_newer_question_asks_for_is_judged(family, forced, method, quantity):
+    found = drawn(family, 2, dtype="float64", **forced)
+    verdict = judge(found, _Off("float64", (method,), lambda y: np.asarray(y * 1.000001)), NAIVE)
+    off = [name for name, ratio in verdict["ratios"].items() if ratio is None or ratio > 1.0]
+    assert (off, verdict["raised"]) == ([quantity], [])
+
+
+def test_a_falling_map_is_told_by_the_signs_of_its_factors():
+    down = Part("Scale", {"scale": np.asarray([-2.0, 0.5])})
+    turned = Part(
+        "Chain", parts=(down, Part("Exp"), Part("Invert", parts=(Part("Scale", {"scale": np.asarray(-1.0)}),)))
+    )
+    assert falls(down).tolist() == [True, False]
+    assert falls(turned).tolist() == [False, True]
+
+
+def test_a_family_that_is_run_again_leaves_the_rows_of_the_others():
+    kept = {"version": "1", "seed": 1, "count": 2, "families": {"a": 1, "b": 2}}
+    found = {**kept, "count": 5, "families": {"c": 4, "a": 3}}
+    assert gather.merged([kept, found], ["a", "b", "c"]) == {**kept, "families": {"a": 3, "b": 2, "c": 4}}
+    with pytest.raises(ValueError, match=r"seed must be the same for all families. Got \[1, 5\]"):
+        gather.merged([kept, {**found, "seed": 5}], ["a", "b", "c"])

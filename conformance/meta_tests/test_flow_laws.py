@@ -16,7 +16,7 @@ from bnspec_conformance.checks import Checks
 from bnspec_conformance.flows import CATALOGUE, DENSITIES, FLOW_LAWS, PREIMAGES, FlowTrial, flow_trials
 from bnspec_conformance.flows._densities import density_of
 from bnspec_conformance.flows._entry import expected
-from bnspec_conformance.flows._parts import Elementwise, Normalized, normalizations
+from bnspec_conformance.flows._parts import Elementwise, Normalized, Splined, normalizations
 from bnspec_conformance.laws import GROUPS, Subject
 from bnspec_conformance.mutants import FLOW_MUTANTS, MUTANTS
 from bnspec_conformance.subjects import backend_subject
@@ -86,6 +86,9 @@ def test_no_entry_lies_on_a_fixed_point(entry):
         if isinstance(part, Elementwise):
             for value in part.parameters.values():
                 assert not np.isin(value.astype(np.float64), [0.0, 1.0, -1.0]).any()
+        if isinstance(part, Splined):
+            assert (part.knot_slopes != 1).all()
+            assert not (part.bin_widths == part.bin_heights).all(axis=-1).any()
         if isinstance(part, Normalized):
             assert not np.isin(part.moving_variance + part.epsilon, [0.0, 1.0]).any()
             assert part.gamma is None or not np.isin(np.abs(part.gamma), [0.0, 1.0]).any()

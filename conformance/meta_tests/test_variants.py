@@ -28,7 +28,7 @@ def test_there_are_enough_of_them():
     assert len(set(VARIANTS)) >= 15
 
 
-@pytest.mark.parametrize(("number", "variant"), enumerate(VARIANTS), ids=[variant.__name__ for variant in VARIANTS])
+@pytest.mark.parametrize(("number", "variant"), [*enumerate(VARIANTS)], ids=[variant.__name__ for variant in VARIANTS])
 def test_no_law_of_the_suite_is_broken(number, variant):
     for law in LAWS:
         trial = Trial(law, law.cases[number % len(law.cases)], Subject("variant", (variant,), NAIVE), variant)

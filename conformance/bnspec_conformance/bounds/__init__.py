@@ -48,9 +48,10 @@ from ._parts import (
     transformed,
 )
 from ._relations import apart
+from ._slopes import Slope, contracted, elementwise_slope, joined, stepped, tanh_step
 from ._splines import spline, spline_parameters
 from ._statistics import Statistics, batch_statistics, estimated, exact_statistics, weighted_statistics
-from ._variables import empirical, penalty, projection
+from ._variables import adam, empirical, penalty, projection
 
 __all__ = [
     "DEFINITION",
@@ -63,10 +64,12 @@ __all__ = [
     "Format",
     "Grade",
     "GradientErrors",
+    "Slope",
     "Statistics",
     "Uncertain",
     "accumulated",
     "accuracy_goal",
+    "adam",
     "apart",
     "averaged",
     "batch_log_det",
@@ -75,6 +78,7 @@ __all__ = [
     "bijector_error",
     "coarse_share",
     "computed_in",
+    "contracted",
     "correction",
     "coupled",
     "coupled_log_det",
@@ -82,6 +86,7 @@ __all__ = [
     "dense_network",
     "determinant",
     "differentiated",
+    "elementwise_slope",
     "empirical",
     "error_function",
     "estimated",
@@ -92,6 +97,7 @@ __all__ = [
     "function_gradient",
     "gaussian_slope",
     "inverse_error_function",
+    "joined",
     "log_gamma",
     "may_be_negative",
     "merged",
@@ -115,8 +121,10 @@ __all__ = [
     "spline",
     "spline_parameters",
     "squared",
+    "stepped",
     "sum_of_kernels",
     "summed",
+    "tanh_step",
     "through_sums",
     "training_gradients",
     "training_run",

@@ -58,10 +58,10 @@ def determinant(jacobian: Array, errors: Array) -> Array:
 
 
 def differentiated(jacobian: Array, form: Format) -> Array:
-    """Return how far the elements of a Jacobian by automatic differentiation may be off.
+    """Return how far the elements of a Jacobian by automatic differentiation may be off, where nothing is derived.
 
-    2^8 roundings of the largest element of each row: a goal that is set, not proven, as that of second derivatives.
-    It holds for all entries together, and what it is to see is off by percents.
+    2^8 roundings of the largest element of each row: a goal that is set, not proven, as that of second derivatives. It
+    is for splines and networks with masks; of all else, the error is followed through the parts.
     """
     largest = np.abs(jacobian).max(axis=-1, keepdims=True, initial=0.0)
     return np.broadcast_to(accumulated(256.0, form.roundoff) * largest, jacobian.shape)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._arithmetic import Arithmetic
 from ._formats import FORMATS, accumulated
 from ._functions import function_goal
 from ._parts import Uncertain
@@ -14,6 +13,7 @@ from ._parts import Uncertain
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ._arithmetic import Arithmetic
     from ._flows import Method
     from ._formats import Grade
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["spline", "spline_parameters"]
 
 _QUOTIENT = 16.0
-"""Roundings of a rise or of a share, once what they are computed of is given: none cancels."""
+"""Roundings of a rise or of a share, once what they are computed of is given, by formulas in which none cancels.
+
+The divisor s + (d' + d - 2 s) t (1 - t) is no less than a third of the sum of the sizes of its terms, and is one of
+these. The formula of the roots of a quadratic equation is not: where slopes are far from s, it may leave this bound.
+"""
 
 
 class _Bins(NamedTuple):
@@ -180,12 +184,12 @@ def spline(
 
     Notes
     -----
-    With knots l and r that are off by e_l and e_r, a number x that is off by e has the share t = (x - l) / (r - l) of the
-    bin before it, off by (e + (1 - t) e_l + t e_r) / (r - l - e_l - e_r), and roundings. What comes out is l' + (r' - l') f,
-    off by (1 - f) e_l' + f e_r' where f is right.
+    With knots l and r that are off by e_l and e_r, a number x that is off by e has the share t = (x - l) / (r - l) of
+    the bin before it, off by (e + (1 - t) e_l + t e_r) / (r - l - e_l - e_r), and roundings. What comes out is
+    l' + (r' - l') f, off by (1 - f) e_l' + f e_r' where f is right.
 
-    A number near a knot may be taken for one of the next bin, or for one outside. Then the error is the distance of what
-    is computed there: both sides have one value and one slope at the knot, so that it is of second order, but for
+    A number near a knot may be taken for one of the next bin, or for one outside. Then the error is the distance of
+    what is computed there: both sides have one value and one slope at the knot, so that it is of second order, but for
     knots that are off.
     """
     r, u = arithmetic, arithmetic.form.roundoff

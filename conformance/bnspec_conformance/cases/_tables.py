@@ -263,6 +263,8 @@ BIJECTION = (
     Case(id="mean-1e3", shapes=((9, 3), (6, 3)), axis=(1,), positive=True, mean=1e3, deviation=1.0),
     Case(id="cumulative", shapes=((6, 3), (4, 3)), axis=(1,), positive=True, take=None),
     Case(id="float64", shapes=((7, 3), (5, 3)), axis=(1,), positive=True, dtype="float64"),
+    Case(id="float16", shapes=((7, 3), (5, 3)), axis=(1,), positive=True, dtype="float16"),
+    Case(id="bfloat16", shapes=((5, 4, 3), (3, 4, 3)), axis=(2,), positive=True, dtype="bfloat16"),
 )
 
 BIJECTION_ADJUSTED = tuple(case for case in ADJUSTED if case.renorm is None)

@@ -7,14 +7,15 @@ FOLDER`` it writes the results, the pictures and the page's section.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import bnspec
+from bnspec_conformance.report import document
 
-from ..report import document
 from . import DATA, MODELS, gaussian, reference, trained
 from ._report import draw, largest_share, made, text
 from ._runs import NOISE
@@ -63,9 +64,8 @@ def _data(name: str, steps: int | None, progress: Progress, samples: dict[str, A
         for framework in data.frameworks:
             task = progress.add_task(f"{name}, {model.name}, {framework}", total=steps or data.steps)
             wanted = SAMPLES if name == "digits" and framework == data.frameworks[-1] else 0
-            run = trained(
-                model, data, framework, steps=steps, samples=wanted, progress=lambda task=task: progress.advance(task)
-            )
+            advance = partial(progress.advance, task)
+            run = trained(model, data, framework, steps=steps, samples=wanted, progress=advance)
             if wanted:
                 samples[model.name] = run.samples
             runs.setdefault(model.name, {})[framework] = {

@@ -88,8 +88,8 @@ def _divided(name: str, parts: tuple[int, int]) -> tuple[Array, Array, Array]:
 DATA = {
     data.name: data
     for data in (
-        Data("digits", LEVELS, (1200, 200), 100, 400, 50, ("torch", "jax:x64", "tensorflow")),
-        Data("wine", 0, (100, 24), 50, 200, 10, ("torch",)),
+        Data("digits", LEVELS, (1200, 200), 100, 400, 100, ("torch", "jax:x64", "tensorflow")),
+        Data("wine", 0, (100, 24), 50, 200, 20, ("torch",)),
     )
 }
 """The data sets by name."""

@@ -48,7 +48,7 @@ class Model(NamedTuple):
         else:
             squares = checkerboard_permutation(_SIDE, _SIDE, 1) if size == _SIDE * _SIDE else None
             flow = real_nvp(size, order=squares, **given)
-        return Levels(data.levels)(flow) if data.levels else flow  # type: ignore[no-any-return]
+        return Levels(data.levels)(flow) if data.levels else flow
 
 
 MODELS = tuple(Model(family, batch_norm) for family in ("Real NVP", "MAF") for batch_norm in (True, False))

@@ -9,14 +9,16 @@ import numpy as np
 
 import bnspec
 from bnspec.arrays import common_namespace, fold_in, random_key
+from bnspec.bijectors import Chain
 from bnspec.training import batch_rows
+from bnspec_conformance import bounds
 
-from .. import bounds
 from ._models import OPTIMIZER, SEED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bnspec.bijectors import Bijector
     from bnspec.distributions import TransformedDistribution
 
     from ._data import Data
@@ -88,7 +90,7 @@ def _run(flow: TransformedDistribution, step: Any, data: Data, backend: Any, ste
     shapes = [variable.shape for variable in flow.trainable_variables]
     values = tuple(variable.value for variable in flow.trainable_variables)
     others = tuple(variable.value for variable in flow.non_trainable_variables)
-    links = len(flow.bijector.bijectors)
+    links = len(_links(flow))
     state, losses = OPTIMIZER.init(values), []
     for count in range(steps):
         batch = training[batch_rows(SEED, count, len(training), data.batch_size)]
@@ -102,15 +104,20 @@ def _run(flow: TransformedDistribution, step: Any, data: Data, backend: Any, ste
     return losses
 
 
+def _links(flow: TransformedDistribution) -> list[Bijector]:
+    chain = flow.bijector
+    return chain.bijectors if isinstance(chain, Chain) else [chain]
+
+
 def _compiled(flow: TransformedDistribution, backend: Any, batch_norm: bool) -> Any:
-    condition = {"training": True} if batch_norm else {}
+    condition: dict[str, Any] = {"training": True} if batch_norm else {}
 
     def mean(x: Any, nears: Any) -> Any:
         """Return the loss, with the input of every link, the base and each event's share multiplied."""
         *links, base, shares = nears
         total = 0.0
-        for part, near in zip(flow.bijector.bijectors, links, strict=True):
-            known = condition if "training" in (part.condition_names or ()) else {}
+        for part, near in zip(_links(flow), links, strict=True):
+            known: dict[str, Any] = condition if "training" in (part.condition_names or ()) else {}
             x, log_det = part.inverse_and_log_det(x * near, event_ndims=1, **known)
             total = total + log_det
         return -common_namespace(x=x).mean((flow.distribution.log_prob(x * base) + total) * shares)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..report import document
+from bnspec_conformance.report import document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,8 +82,8 @@ def largest_share(result: dict[str, Any]) -> float:
     for model, runs in result["data"]["digits"]["runs"].items():
         known = result["reference"][model]
         losses, bound = np.asarray(known["losses"]), np.asarray(known["bound"])
-        for run in runs.values():
-            shares.append(float((np.abs(np.asarray(run["losses"][: len(losses)]) - losses) / bound).max()))
+        distances = (np.abs(np.asarray(run["losses"][: len(losses)]) - losses) for run in runs.values())
+        shares += [float((distance / bound).max()) for distance in distances]
     return max(shares)
 
 
@@ -91,7 +91,7 @@ def made(result: dict[str, Any]) -> str:
     """Return the section of the page."""
     densities, wine, distances = text(result)
     pictures = (
-        "![Loss curves of three frameworks that lie on one another, with batch norm below those without](flows-losses.png)",
+        "![Loss curves of three frameworks that lie on one another, lower with batch norm](flows-losses.png)",
         "![Digits of the data set, and samples of each flow](flows-samples.png)",
     )
     return document.section("flows", "nox -s example_flow", [densities, *pictures, distances, wine])
@@ -164,13 +164,13 @@ def _draw_samples(samples: dict[str, Any], plt: Any, path: Path) -> None:
     figure, axes = plt.subplots(1, len(samples), figsize=(2.2 * len(samples), 3.2))
     for axis, (title, images) in zip(axes, samples.items(), strict=True):
         tiles = np.clip(np.floor(images[: rows * columns]), 0.0, 16.0).reshape(rows, columns, side, side)
-        framed = np.pad(tiles, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=8.0)
+        framed = np.pad(tiles, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=3.0)
         sheet = framed.transpose(0, 2, 1, 3).reshape(rows * (side + 1), columns * (side + 1))
         axis.imshow(sheet[:-1, :-1], cmap="gray_r", vmin=0.0, vmax=16.0)
         axis.set_title(title.replace(", ", "\n"), fontsize=9)
         axis.set_axis_off()
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)
 
 

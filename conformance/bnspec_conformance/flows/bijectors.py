@@ -18,6 +18,7 @@ from ._entries import CATALOGUE
 from ._entry import Entry, Expected, cast, expected
 from ._law import law, require
 from ._parts import Autoregressive
+from ._slopes import jacobian_error
 from ._way import Followed, exact_of
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ def automatic_differentiation(adapter: FlowAdapter, entry: Entry, grade: Grade, 
     rank = _ndims(entry)
     jacobian = flow.jacobian(entry.x, rank).astype(np.float64)
     checks.true("the derivatives must be finite", bool(np.isfinite(jacobian).all()))
-    errors = bounds.differentiated(jacobian, FORMATS[entry.dtype])
+    errors = jacobian_error(entry, grade, jacobian)
     _require_determinant(entry, flow, jacobian, errors, 0.0, grade, checks)
 
 

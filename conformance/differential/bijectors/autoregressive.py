@@ -1,4 +1,4 @@
-"""The rule of masked autoregressive flows: each unit is scaled and shifted by what a masked network gives for others."""
+"""The rule of masked autoregressive flows: a masked network says how each unit is scaled and shifted."""
 
 from __future__ import annotations
 

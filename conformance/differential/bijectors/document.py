@@ -28,7 +28,7 @@ def _figures(probe: Mapping[str, Any]) -> str:
         if name.startswith("dtype of"):
             parts.append(f"another {name}")
         elif ratio is None:
-            parts.append(f"{name} is not finite" if "log" in name else f"another {name}")
+            parts.append(f"{name} is not finite" if "log" in name or "derivative" in name else f"another {name}")
         else:
             parts.append(off(name, error, ratio))
     return "; ".join(parts)
@@ -90,9 +90,9 @@ def made(result: Mapping[str, Any]) -> str:
     """
     seconds = sum(family["seconds"] for family in result["families"].values())
     counted = (
-        f"{result['version']}, seed {result['seed']}: {result['count']} draws of each family, in {seconds / 60:.0f} "
-        "minutes. An error is given as a fraction of its bound: within it, at most 1. bnspec runs all draws on "
-        "NumPy, and the first ones on the other backends."
+        f"{result['version']}, seed {result['seed']}: {result['count']} draws of each family or more, in "
+        f"{seconds / 60:.0f} minutes. An error is given as a fraction of its bound: within it, at most 1. bnspec runs "
+        "all draws on NumPy, and the first ones on the other backends."
     )
     parts = [counted, _counts(result), "### Known failures", _known(result)]
     explained = "The worst errors as fractions of their bounds, of TFP where no known failure is in the way."

@@ -52,7 +52,8 @@ class Question(NamedTuple):
     quantity : str
         What the tables call its result; several questions may have one name.
     ask : callable
-        Calls the object of a side, and returns a NumPy array or, if the answer is none, plain data.
+        Calls the object of a side, and returns a NumPy array or, if the answer is none, plain data. None where the
+        library has nothing to call.
     answer : callable
         Takes the reference to the exact result, or to plain data that must be equal.
     """

@@ -201,38 +201,36 @@ def out_of_place(found: Mapping[str, Any]) -> list[str]:
         for substrate, side in family["theirs"].items():
             if side["missed_count"]:
                 lines.append(f"{name}: {side['missed_count']} failures of TFP on {substrate} are not in the list")
-        for substrate in family["theirs"]:
-            probes = [probe for probe in family["probes"] if probe["substrate"] == substrate]
-            lines += not_as_listed(f"{name} on {substrate}", probes, found["version"])
+        for probe in family["probes"]:
+            lines += not_as_listed(f"{name} on {probe['substrate']}", [probe], found["version"])
     return lines
 
 
-def merged(kept: Mapping[str, Any] | None, found: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
-    """Put families that were run again in the place of what is kept of them.
+def merged(results: Sequence[Mapping[str, Any]], order: Iterable[str]) -> dict[str, Any]:
+    """Put the families of several runs together.
 
     Parameters
     ----------
-    kept : mapping or None
-        What is kept of a run, if anything.
-    found : mapping
-        Of a run of some families.
+    results : sequence of mapping
+        At least one; of a family in several of them, the last counts.
     order : iterable of str
         All families.
 
     Returns
     -------
     dict
-        As `found`, with the kept families that it lacks.
+        ``version``, ``seed``, ``families``, and ``count``, the least number of draws of any family.
 
     Raises
     ------
     ValueError
-        If the two are of different releases, seeds or counts.
+        If they are of several releases or seeds.
     """
-    if kept is None:
-        return dict(found)
-    for key in ("version", "seed", "count"):
-        if kept[key] != found[key]:
-            raise ValueError(f"{key} must be that of the rows that are kept, {kept[key]}. Got {found[key]}: run all.")
-    families = {**kept["families"], **found["families"]}
-    return {**found, "families": {name: families[name] for name in order if name in families}}
+    shared: dict[str, Any] = {"count": min(found["count"] for found in results)}
+    for key in ("version", "seed"):
+        values = {found[key] for found in results}
+        if len(values) > 1:
+            raise ValueError(f"{key} must be the same for all families. Got {sorted(values)}: run all again.")
+        shared[key] = values.pop()
+    families = {name: family for found in results for name, family in found["families"].items()}
+    return {**shared, "families": {name: families[name] for name in order if name in families}}

@@ -72,6 +72,8 @@ def judge(draw: Draw, side: Any, grade: Grade) -> dict[str, Any]:
                 raised[f"{question.quantity}: {type(error).__name__}: {error}"[:200]] = None
                 continue
             name = question.quantity
+            if seen is None:  # the library cannot be asked
+                continue
             if not isinstance(answer, Answer):
                 enter(name, 0.0 if seen == answer else inf, inf)
                 continue

@@ -78,6 +78,10 @@ class Side:
         """Return x in another shape."""
         raise NotImplementedError
 
+    def slope(self, function: Callable[[Any], Any], x: Array) -> Any:
+        """Differentiate a map of numbers; None where the library has no automatic differentiation."""
+        return None
+
     def template(self, conditioner: dict[str, Any], units: int) -> Any:
         """Return the default network with given weights; a function of ours where the library has none."""
         return self._function(conditioner, units)
@@ -288,6 +292,15 @@ class Ours(Side):
     def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
         """Take the namespace's function."""
         return common_namespace(x=x).reshape(x, shape)
+
+    def slope(self, function: Callable[[Any], Any], x: Array) -> Any:
+        """Differentiate by the backend, where it can."""
+        xp = common_namespace(x=self.array(x))
+        try:
+            differentiated = self.backend.value_and_grad(lambda given: xp.sum(function(given[0])))
+        except NotImplementedError:
+            return None
+        return self.numpy(differentiated((self.array(x),))[1][0])
 
     def template(self, conditioner: dict[str, Any], units: int) -> Any:
         """Build the default network, and set its weights."""

@@ -17,6 +17,8 @@ from differential.originals._tf_keras import V2
 from .sides import Side, of_network
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bnspec_conformance.bounds import Grade
 
     from .draw import Draw
@@ -78,6 +80,14 @@ class OnTensorFlow(Side):
     def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
         """Take TensorFlow's function."""
         return tf.reshape(x, shape)
+
+    def slope(self, function: Callable[[Any], Any], x: Array) -> Any:
+        """Differentiate with a tape."""
+        given = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            y = function(given)
+        return np.asarray(tape.gradient(y, given))
 
     def template(self, conditioner: dict[str, Any], units: int) -> Any:
         """Run the template once, which makes its variables, and set these."""

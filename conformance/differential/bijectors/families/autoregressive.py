@@ -50,7 +50,7 @@ def _mend(options: Options) -> None:
         options |= {"order": "left-to-right", "condition": "none"}
         options["returns"] = "both" if options["returns"] == "log_scale" else options["returns"]
     if options["form"] == "function":
-        options |= {"condition": "none", "masked": True, "refused": False}
+        options |= {"condition": "none", "masked": True, "refused": "nothing"}
     options["deep"] = options["hidden"] > 0 or options["condition"] != "none"
 
 
@@ -79,40 +79,36 @@ def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any
     ranks = sorted({1, 1 + len(batch)})
     questions = [calls(part, "forward", x, condition), calls(part, "inverse", y, condition), *facts(part, (size,))]
     questions += log_dets(part, "forward", x, ranks, condition) + log_dets(part, "inverse", y, ranks, condition)
-    if options["refused"]:
-        questions += _refused(size)
+    if options["refused"] != "nothing":
+        questions.append(_refused(options["refused"], size))
     return lambda side: side.make(part), questions, None
 
 
-def _refused(size: int) -> list[Question]:
-    """Ask for what is refused: no event at all, and an unknown way to connect hidden units."""
+def _refused(what: str, size: int) -> Question:
+    """Ask for what is to be refused: events without an axis, or an unknown way to connect hidden units."""
 
-    def name(function: Any) -> str:
+    def made(asked: Asked) -> None:
+        kinds = asked.side.bijectors
+        if what == "event_ndims":
+            kinds.MaskedAutoregressiveFlow(lambda y: (y, None), event_ndims=0)
+        else:
+            network = kinds.AutoregressiveNetwork(2, size, hidden_units=[3], hidden_degrees="all")
+            network(asked.side.array(np.zeros((1, size), np.float32)))
+
+    def ask(asked: Asked) -> str:
         try:
-            function()
+            made(asked)
         except Exception as error:  # noqa: BLE001 - whatever a library raises is a result
             return "refused" if isinstance(error, (TypeError, ValueError)) else type(error).__name__
         return "accepted"
 
-    def no_event(asked: Asked) -> str:
-        return name(lambda: asked.side.bijectors.MaskedAutoregressiveFlow(lambda y: (y, None), event_ndims=0))
-
-    def unknown(asked: Asked) -> str:
-        x = asked.side.array(np.zeros((1, size), np.float32))
-        return name(
-            lambda: asked.side.bijectors.AutoregressiveNetwork(2, size, hidden_units=[3], hidden_degrees="all")(x)
-        )
-
-    return [
-        Question("event_ndims of 0", no_event, lambda _: "refused"),
-        Question("unknown hidden_degrees", unknown, lambda _: "refused"),
-    ]
+    return Question(f"refusal of {what}", ask, lambda _: "refused")
 
 
 AUTOREGRESSIVE = Family(
     {
         "form": ("network", "network", "bijector", "template", "template", "function"),
-        "dtype": ("float32", "float32", "float64"),
+        "dtype": ("float32", "float32", "float32", "float64"),
         "order": ("left-to-right", "left-to-right", "right-to-left", "listed"),
         "returns": ("both", "both", "both", "shift", "log_scale"),
         "activation": ("relu", "tanh"),
@@ -120,8 +116,8 @@ AUTOREGRESSIVE = Family(
         "condition": ("none", "none", "all_layers", "first_layer"),
         "batch": (0, 1, 1, 2),
         "inverted": (False, False, True),
-        "masked": (True,) * 9 + (False,),
-        "refused": (False,) * 19 + (True,),
+        "masked": (True,) * 19 + (False,),
+        "refused": ("nothing",) * 18 + ("event_ndims", "hidden_degrees"),
     },
     _mend,
     _drawn,

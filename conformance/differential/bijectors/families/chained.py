@@ -82,5 +82,20 @@ def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any
     return lambda side: _InChain(side, case, asking.before, asking.after), asking.questions(), case
 
 
-CHAINED = Family({**CHOICES, "length": (1, 1, 2), "log_dets": (False,) * 7 + (True,)}, mend, _drawn, ("tensorflow",))
+CHAINED = Family(
+    {
+        **CHOICES,
+        # What TFP gets wrong without a chain, too, is drawn less often.
+        "axes": ("last",) * 20 + ("not last", "several, last", "several, apart"),
+        "scale": (True,) * 19 + (False,),
+        "gamma": ("positive",) * 19 + ("negative",),
+        "steps": (1, 1, 2),
+        "density": ("evaluation",) * 9 + ("training",),
+        "length": (1, 1, 2),
+        "log_dets": (False,) * 9 + (True,),
+    },
+    mend,
+    _drawn,
+    ("tensorflow",),
+)
 """Chains around layers of tf_keras and ours, trained for a few steps on hard data, then evaluated."""

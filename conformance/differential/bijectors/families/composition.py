@@ -141,7 +141,7 @@ def _point(part: Part, shape: Shape, random: np.random.Generator, dtype: str) ->
 
 def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any]:
     batch = sizes(random, 1, 4, options["batch"])
-    if options["kind"] == "JointMap":
+    if "JointMap" in options["kind"]:
         return _joint(options, random, batch)
     part, event = _made(options, random)
     options |= {"tanh": "Tanh" in kinds(part), "empty": kinds(part) <= {"Chain", "Invert"}}
@@ -158,14 +158,22 @@ def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any
 
 
 def _joint(options: Options, random: np.random.Generator, batch: Shape) -> tuple[Any, Any, Any]:
-    """Ask for each array, and for the sum of the log-dets."""
-    made = [_made({**options, "kind": "Chain"}, random) for _ in range(2)]
-    part = Part("JointMap", parts=tuple(each for each, _ in made))
+    """Ask for each array of a joint map, or of a chain of joint maps, and for the sum of the log-dets."""
+    first = [_made({**options, "kind": "Chain"}, random) for _ in range(2)]
+    events = [event for _, event in first]
+    rows = [[each for each, _ in first]]
+    if options["kind"] == "Chain of JointMap":  # what follows takes any numbers, and gives any
+        rows += [[_affine(options, random) for _ in range(2)] for _ in range(int(random.integers(1, 3)))]
+    maps = tuple(Part("JointMap", parts=tuple(row)) for row in reversed(rows))
+    part = maps[0] if len(maps) == 1 else Part("Chain", parts=maps)
+    columns = [Part("Chain", parts=tuple(row[place] for row in reversed(rows))) for place in range(2)]
     options |= {"tanh": "Tanh" in kinds(part), "empty": False}
-    pairs = [_point(each, (*batch, *event), random, options["dtype"]) for each, event in made]
+    pairs = [
+        _point(each, (*batch, *event), random, options["dtype"]) for each, event in zip(columns, events, strict=True)
+    ]
     known = Reference(options["dtype"], DEFINITION, RULES, {})
-    least = [known.ranks(each) for each in part.parts]
-    more = min(len(event) - rank for (_, event), (rank, _) in zip(made, least, strict=True))
+    least = [known.ranks(each) for each in columns]
+    beyond = {len(event) - rank for event, (rank, _) in zip(events, least, strict=True)}
 
     def value(direction: Direction, place: int) -> Question:
         def ask(asked: Asked) -> Array:
@@ -175,13 +183,13 @@ def _joint(options: Options, random: np.random.Generator, batch: Shape) -> tuple
 
         def answer(reference: Reference) -> Answer:
             x = pairs[place][direction == "inverse"]
-            return answered(reference.mapped(part.parts[place], direction, reference.given(x)))
+            return answered(reference.mapped(columns[place], direction, reference.given(x)))
 
         return Question(direction, ask, answer)
 
     def log_det(direction: Direction) -> Question:
         side_of = int(direction == "inverse")
-        ranks = [pair[side_of] + more for pair in least]
+        ranks = [pair[side_of] + min(beyond) for pair in least]
 
         def ask(asked: Asked) -> Array:
             given = [asked.side.array(pair[side_of]) for pair in pairs]
@@ -191,7 +199,7 @@ def _joint(options: Options, random: np.random.Generator, batch: Shape) -> tuple
         def answer(reference: Reference) -> Answer:
             totals = [
                 reference.log_det(each, direction, reference.given(pair[side_of]), rank)
-                for each, pair, rank in zip(part.parts, pairs, ranks, strict=True)
+                for each, pair, rank in zip(columns, pairs, ranks, strict=True)
             ]
             return answered(reference.added(totals))
 
@@ -199,19 +207,28 @@ def _joint(options: Options, random: np.random.Generator, batch: Shape) -> tuple
 
     directions: tuple[Direction, ...] = ("forward", "inverse")
     questions = [value(direction, place) for direction in directions for place in (0, 1)]
-    if all(len(event) - rank == more for (_, event), (rank, _) in zip(made, least, strict=True)):
+    if len(beyond) == 1:
         questions += [log_det(direction) for direction in directions]
     return lambda side: side.make(part), questions, None
 
 
+def _affine(options: Options, random: np.random.Generator) -> Part:
+    """Make a map of numbers that takes and gives any."""
+    kind = str(random.choice(("Shift", "Scale")))
+    return Part(kind, parameters(kind, (), {**options, "variant": True}, random))
+
+
 def _mend(options: Options) -> None:
-    if options["kind"] == "JointMap":
+    if "JointMap" in options["kind"]:
         options["length"] = min(2, options["length"])
 
 
 COMPOSITION = Family(
     {
-        "kind": ("Chain", "Chain", "Chain", "nested", "Invert", "Blockwise", "Permute", "Reshape", "JointMap"),
+        "kind": (
+            *("Chain", "Chain", "Chain", "nested", "Invert", "Blockwise", "Permute", "Reshape", "JointMap"),
+            "Chain of JointMap",
+        ),
         "dtype": ("float32", "float64"),
         "rank": (1, 1, 2),
         "batch": (0, 1, 1, 2),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bnspec_conformance.bounds import DEFINITION
-from differential.bijectors.draw import Family
+from bnspec_conformance.oracle import Exact
+from differential.bijectors.draw import Answer, Family, Question
 from differential.bijectors.part import Part
 from differential.bijectors.reference import Reference
 from differential.bijectors.rules_table import RULES
@@ -16,6 +17,8 @@ from differential.bijectors.rules_table import RULES
 from .asking import calls, facts, log_dets, rounded, sizes
 
 if TYPE_CHECKING:
+    from differential.bijectors.draw import Asked
+
     Array = np.ndarray[Any, Any]
     Options = dict[str, Any]
 
@@ -89,9 +92,10 @@ def _points(options: Options, shape: tuple[int, ...], random: np.random.Generato
 def _mend(options: Options) -> None:
     if options["kind"] == "coupling":
         options |= {"rank": max(1, options["rank"]), "inverted": False, "knots": "each", "data": "near"}
-        options |= {"sizes": "network", "slopes": "network", "batch_of": "network"}
+        options |= {"sizes": "network", "slopes": "network", "batch_of": "network", "derivative": False}
     else:
         options["hidden"] = 0
+        options["derivative"] = options["derivative"] and not options["inverted"]
     options["fits"] = options["bins"] == 2
 
 
@@ -106,7 +110,21 @@ def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any
     ranks = sorted({least, options["rank"], int(random.integers(least, options["rank"] + 1))})
     questions = [calls(part, "forward", x), calls(part, "inverse", y), *facts(part, shape[len(shape) - least :])]
     questions += log_dets(part, "forward", x, ranks) + log_dets(part, "inverse", y, ranks)
+    if options["derivative"]:
+        questions.append(_far_out(part, dtype))
     return lambda side: side.make(part), questions, None
+
+
+def _far_out(part: Part, dtype: str) -> Question:
+    """Ask for the derivative of the identity, so far outside that the square of a number overflows."""
+    large = {"float32": 1e25, "float64": 1e200}[dtype]
+    batch = part.arguments["bin_widths"].shape[:-1]
+    x = np.broadcast_to(np.asarray([-large, large], dtype).reshape(2, *(1,) * len(batch)), (2, *batch)).copy()
+
+    def ask(asked: Asked) -> Any:
+        return asked.side.slope(asked.made.forward, x)
+
+    return Question("derivative far out", ask, lambda _: Answer(Exact.from_floats(np.ones_like(x)), np.zeros(x.shape)))
 
 
 SPLINES = Family(
@@ -117,11 +135,12 @@ SPLINES = Family(
         "bins": (1, 2, 3, 5, 8),
         "sizes": ("dyadic", "dyadic", "rounded"),
         "slopes": ("usual", "usual", "steep"),
-        "knots": ("each",) * 6 + ("one", "number"),
+        "knots": ("each",) * 14 + ("one", "number"),
         "batch_of": ("one", "last axis", "all"),
         "inverted": (False, False, True),
         "hidden": (0, 1),
         "data": ("near", "near", "far"),
+        "derivative": (False,) * 9 + (True,),
     },
     _mend,
     _drawn,
