@@ -108,14 +108,5 @@ class Independent(Extended):
     def _log_prob(self, x: Any, condition: dict[str, Any]) -> Any:
         return self._total(self._distribution._log_prob(x, condition), x)
 
-    def _mean(self, like: Any, condition: dict[str, Any]) -> Any:
-        return self._distribution._mean(like, condition)
-
-    def _mode(self, like: Any, condition: dict[str, Any]) -> Any:
-        return self._distribution._mode(like, condition)
-
-    def _stddev(self, like: Any, condition: dict[str, Any]) -> Any:
-        return self._distribution._stddev(like, condition)
-
-    def _variance(self, like: Any, condition: dict[str, Any]) -> Any:
-        return self._distribution._variance(like, condition)
+    def _of_event(self, of_parts: Any) -> Any:
+        return of_parts

@@ -67,6 +67,22 @@ class Extended(Distribution):
         """Sum what was computed of the parts, of the shape of the batch of the other, over an event."""
         raise NotImplementedError
 
+    def _of_event(self, of_parts: Any) -> Any:
+        """Give what was computed of the elements of the parts the shape of the batch and an event."""
+        raise NotImplementedError
+
+    def _mean(self, like: Any, condition: dict[str, Any]) -> Any:
+        return self._of_event(self._distribution._mean(like, condition))
+
+    def _mode(self, like: Any, condition: dict[str, Any]) -> Any:
+        return self._of_event(self._distribution._mode(like, condition))
+
+    def _stddev(self, like: Any, condition: dict[str, Any]) -> Any:
+        return self._of_event(self._distribution._stddev(like, condition))
+
+    def _variance(self, like: Any, condition: dict[str, Any]) -> Any:
+        return self._of_event(self._distribution._variance(like, condition))
+
     def _entropy(self, like: Any, condition: dict[str, Any]) -> Any:
         return self._total(self._distribution._entropy(like, condition), like)
 

@@ -102,18 +102,6 @@ class Sample(Extended):
         order = (*range(first, rank - event), *range(first), *range(rank - event, rank))
         return self._summed(self._distribution._log_prob(xp.permute_dims(x, order), condition))
 
-    def _mean(self, like: Any, condition: dict[str, Any]) -> Any:
-        return self._repeated(self._distribution._mean(like, condition))
-
-    def _mode(self, like: Any, condition: dict[str, Any]) -> Any:
-        return self._repeated(self._distribution._mode(like, condition))
-
-    def _stddev(self, like: Any, condition: dict[str, Any]) -> Any:
-        return self._repeated(self._distribution._stddev(like, condition))
-
-    def _variance(self, like: Any, condition: dict[str, Any]) -> Any:
-        return self._repeated(self._distribution._variance(like, condition))
-
     def _inner(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Put S in front of the batch; :meth:`_arranged` and :meth:`_summed` take it from there."""
         return (*self._sizes, *shape)
@@ -132,10 +120,10 @@ class Sample(Extended):
         xp = common_namespace(x=log_prob)
         return blocked_sum(to_rows(log_prob, tuple(range(len(self._sizes))), xp), xp)
 
-    def _repeated(self, value: Any) -> Any:
+    def _of_event(self, of_parts: Any) -> Any:
         """Give a statistic of the distribution, of shape (*B, *E), the axes S."""
-        xp = common_namespace(x=value)
-        sizes = sizes_of(value)
+        xp = common_namespace(x=of_parts)
+        sizes = sizes_of(of_parts)
         end = len(sizes) - len(self._distribution.event_shape)
-        spread = xp.reshape(value, (*sizes[:end], *([1] * len(self._sizes)), *sizes[end:]))
+        spread = xp.reshape(of_parts, (*sizes[:end], *([1] * len(self._sizes)), *sizes[end:]))
         return xp.broadcast_to(spread, (*sizes[:end], *self._sizes, *sizes[end:]))

@@ -69,9 +69,7 @@ class Levels(Bijector):
         """How many levels there are."""
         return self._levels
 
-    @property
-    def is_increasing(self) -> bool | None:
-        """Whether the map rises everywhere: yes."""
+    def _is_increasing(self, like: Any, condition: dict[str, Any]) -> Any:
         return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:

@@ -35,7 +35,7 @@ class NonNeg(Configured):
         return xp.where(value < 0, xp.zeros_like(value), value)
 
 
-class Positive(Configured):
+class Positive(NonNeg):
     """Replace what is negative by 0, and add a small number: ``relu(value) + minimum``.
 
     Parameters
@@ -71,8 +71,7 @@ class Positive(Configured):
         -------
         array, shape K
         """
-        xp = common_namespace(value=value)
-        return xp.where(value < 0, xp.zeros_like(value), value) + self.minimum
+        return super().__call__(value) + self.minimum
 
 
 class MinMaxNorm(Configured):
