@@ -49,15 +49,21 @@ def test_neighbours_move_the_losses_and_wrong_losses_are_outside():
     assert run.step in run.chosen
 
 
-def test_the_page_shows_the_result():
-    result = document.kept(DOCS / "results" / "flows.json")
+@pytest.fixture
+def result():
+    found = document.kept(DOCS / "results" / "flows.json")
+    if found is None:
+        pytest.skip("nox -s example_flow has kept no result yet")
+    return found
+
+
+def test_the_page_shows_the_result(result):
     assert _report.made(result) in (DOCS / "flows.md").read_text(encoding="utf-8")
     for name in ("flows-losses.png", "flows-samples.png"):
         assert (DOCS / name).stat().st_size > 10_000
 
 
-def test_the_kept_losses_are_within_the_bound():
-    result = document.kept(DOCS / "results" / "flows.json")
+def test_the_kept_losses_are_within_the_bound(result):
     assert _report.largest_share(result) <= 1.0
     runs = result["data"]["digits"]["runs"]
     assert {len(each) for each in runs.values()} == {3}
