@@ -24,7 +24,8 @@ KNOTS = {"interval": 4.0, "least_size": 0.0625, "least_slope": 0.125}
 
 
 def _bounded(reference: Reference, method: Any, point: Point, knots: Any) -> Array:
-    found = bounds.spline(method, reference.uncertain(point), *knots, reference.arithmetic)
+    widths, heights, slopes, start = knots
+    found = bounds.spline(method, reference.uncertain(point), widths, heights, slopes, start, reference.arithmetic)
     return np.where(np.isnan(found.error), np.inf, found.error)
 
 
@@ -88,8 +89,9 @@ class SplineCoupling:
         wide = [tuple(np.asarray(each, dtype=np.float64) for each in pair) for pair in layers]
         found = bounds.dense_network(reference.uncertain(x0), wide, reference.form, activation)  # type: ignore[arg-type]
         computed = bounds.Uncertain(np.asarray(outputs.to_float()), found.error)
+        interval, least_size, least_slope = KNOTS.values()
         knots = bounds.spline_parameters(
-            computed, bins, *KNOTS.values(), grade=reference.grade, arithmetic=reference.arithmetic
+            computed, bins, interval, least_size, least_slope, reference.grade, reference.arithmetic
         )
         exact = reference.once((part, method, point.exact), lambda: getattr(spline, method)(units.exact))
         return Point(exact, _bounded(reference, method, units, (*knots, np.asarray(start, np.float64)))), moved

@@ -67,7 +67,7 @@ def _one(kind: str, shape: Shape, options: Options, random: np.random.Generator)
 def _scalar(options: Options, shape: Shape, random: np.random.Generator) -> Part:
     """Make a chain of maps of numbers."""
     rising = options["kind"] == "monotonic"
-    allowed = _MONOTONIC if rising else _AFFINE
+    allowed: tuple[str, ...] = _MONOTONIC if rising else _AFFINE
     parts: list[Part] = []
     if options["kind"] == "reciprocal":
         parts += [Part("Exp"), Part("Reciprocal")]
