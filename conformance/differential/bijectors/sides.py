@@ -167,7 +167,7 @@ class Side:
     def _masked(self, conditioner: dict[str, Any], size: int) -> Callable[..., Any]:
         """Return a dense network with masked kernels."""
         masks = masks_of(conditioner, size)
-        layers = [
+        layers: list[Any] = [
             tuple(None if each is None else self.array(each) for each in (np.where(mask, kernel, 0 * kernel), *rest))
             for (kernel, *rest), mask in zip(conditioner["layers"], masks, strict=True)
         ]

@@ -23,8 +23,9 @@ KNOTS = {"interval": 4.0, "least_size": 0.0625, "least_slope": 0.125}
 """The sum of the sizes that a network gives, and what is added to each size and to each slope."""
 
 
-def _bounded(reference: Reference, method: Any, point: Point, knots: tuple[Any, Any, Any, Any]) -> Array:
-    found = bounds.spline(method, reference.uncertain(point), *knots, reference.arithmetic)
+def _bounded(reference: Reference, method: Any, point: Point, knots: Any) -> Array:
+    widths, heights, slopes, start = knots
+    found = bounds.spline(method, reference.uncertain(point), widths, heights, slopes, start, reference.arithmetic)
     return np.where(np.isnan(found.error), np.inf, found.error)
 
 
@@ -46,7 +47,7 @@ class Spline:
             found: Exact = getattr(oracle.RationalQuadraticSpline(*given), method)(point.exact)
             return found
 
-        wide: Any = tuple(np.asarray(value, np.float64) for value in given)
+        wide = [np.asarray(value, np.float64) for value in given]
         exact = reference.once((part, method, point.exact), compute)
         return Point(exact, _bounded(reference, method, point, wide))
 
@@ -88,8 +89,10 @@ class SplineCoupling:
         wide = [tuple(np.asarray(each, dtype=np.float64) for each in pair) for pair in layers]
         found = bounds.dense_network(reference.uncertain(x0), wide, reference.form, activation)  # type: ignore[arg-type]
         computed = bounds.Uncertain(np.asarray(outputs.to_float()), found.error)
-        added = KNOTS["interval"], KNOTS["least_size"], KNOTS["least_slope"]
-        knots = bounds.spline_parameters(computed, bins, *added, reference.grade, reference.arithmetic)
+        interval, least_size, least_slope = KNOTS.values()
+        knots = bounds.spline_parameters(
+            computed, bins, interval, least_size, least_slope, reference.grade, reference.arithmetic
+        )
         exact = reference.once((part, method, point.exact), lambda: getattr(spline, method)(units.exact))
         return Point(exact, _bounded(reference, method, units, (*knots, np.asarray(start, np.float64)))), moved
 

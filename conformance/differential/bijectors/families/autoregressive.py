@@ -55,7 +55,7 @@ def _mend(options: Options) -> None:
 
 
 def _drawn(options: Options, random: np.random.Generator) -> tuple[Any, Any, Any]:
-    dtype, size = options["dtype"], int(random.integers(1, 5))
+    dtype, size = options["dtype"], options["size"]
     conditioner = {
         "layers": _layers(options, size, random),
         "order": _order(options, size, random),
@@ -114,6 +114,7 @@ AUTOREGRESSIVE = Family(
         "activation": ("relu", "tanh"),
         "hidden": (0, 1, 1, 2),
         "condition": ("none", "none", "all_layers", "first_layer"),
+        "size": (1, 2, 3, 4),
         "batch": (0, 1, 1, 2),
         "inverted": (False, False, True),
         "masked": (True,) * 19 + (False,),

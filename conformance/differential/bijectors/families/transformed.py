@@ -59,7 +59,7 @@ def _one(kind: str, shape: Shape, options: Options, random: np.random.Generator)
         return Part("Permute", {"permutation": random.permutation(shape[-1]).tolist(), "axis": -1})
     given = parameters(kind, shape, {**options, "variant": kind != "Scale" or bool(random.integers(3))}, random)
     if options["signs"] != "both":
-        given = {name: np.abs(value) if name == "scale" else value for name, value in given.items()}
+        given = {name: np.asarray(np.abs(value)) if name == "scale" else value for name, value in given.items()}
     part = Part(kind, {} if inverted == "Invert" and kind in ("Exp", "Softplus") else given)
     return Part("Invert", parts=(part,)) if inverted else part
 
@@ -67,7 +67,7 @@ def _one(kind: str, shape: Shape, options: Options, random: np.random.Generator)
 def _scalar(options: Options, shape: Shape, random: np.random.Generator) -> Part:
     """Make a chain of maps of numbers."""
     rising = options["kind"] == "monotonic"
-    allowed = _MONOTONIC if rising else _AFFINE
+    allowed: tuple[str, ...] = _MONOTONIC if rising else _AFFINE
     parts: list[Part] = []
     if options["kind"] == "reciprocal":
         parts += [Part("Exp"), Part("Reciprocal")]
