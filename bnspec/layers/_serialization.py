@@ -76,7 +76,7 @@ def write(path: str | PathLike[str], arrays: dict[str, Stored], about: dict[str,
     for name in halves:
         plain[name] = (plain[name].view(np.uint32) >> 16).astype(np.uint16)  # a bfloat16 is the upper half of a float32
     metadata = {"format": form, "about": json.dumps(about), "bfloat16": json.dumps(halves)}
-    data = save(plain, {**metadata, "sha256": _digest(plain, metadata)})
+    data = _ordered(save(plain, {**metadata, "sha256": _digest(plain, metadata)}))
     target = Path(path)
     part = target.with_name(f"{target.name}.part")
     part.write_bytes(data)
@@ -126,6 +126,14 @@ def read(path: str | PathLike[str], form: str = FORMAT) -> tuple[dict[str, Store
     for name in json.loads(metadata["bfloat16"]):
         found[name] = Stored("bfloat16", (arrays[name].astype(np.uint32) << 16).view(np.float32))
     return found, json.loads(metadata["about"])
+
+
+def _ordered(data: bytes) -> bytes:
+    """Sort the header, whose metadata safetensors writes in any order, so that equal contents are equal bytes."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[end:]
 
 
 def _digest(arrays: dict[str, np.ndarray[Any, Any]], metadata: dict[str, str]) -> str:
