@@ -121,22 +121,38 @@ def test_adam_needs_as_many_of_all():
         adam.step((X, X), (X,), adam.init((X,)))
 
 
+class Descent:
+    """The plainest optimizer: what it returns shows the gradient, and not its size against itself."""
+
+    def init(self, values):
+        return ()
+
+    def step(self, values, gradients, state):
+        return tuple(value - gradient for value, gradient in zip(values, gradients, strict=True)), state
+
+
 @pytest.mark.parametrize("make", [real_nvp, masked_autoregressive_flow])
 def test_a_step_is_loss_gradient_optimizer_and_averages(differentiable, make):
-    """Each part of it is what its own function returns; the flow itself does not change."""
+    """Each part of it is what its own function returns, but for the order of sums; the flow itself does not change."""
     x = differentiable.asarray(X)
     flow = small(x, make)
     trainable, others = values(flow)
     before = flow.get_weights()
-    optimizer = Adam()
+    optimizer = Descent()
     step = training_step(flow, partial(negative_log_likelihood, flow), optimizer, compiled=False)
     found = step(trainable, others, optimizer.init(trainable), x)
     assert all((one == two).all() for one, two in zip(before, flow.get_weights(), strict=True))
     density, after = flow.stateless_call(trainable, others, x, training=True, method="log_prob")
-    slack = bounds.accumulated(100, 2.0**-53) * np.abs(receive(differentiable, density)).max()
-    assert abs(receive(differentiable, found.loss) + receive(differentiable, density).mean()) <= slack
+    share = bounds.accumulated(1000, 2.0**-53)
+
+    def assert_alike(one, two, size):
+        seen, wanted = (np.asarray(receive(differentiable, each), np.float64) for each in (one, two))
+        assert (np.abs(seen - wanted) <= share * size).all()
+
+    size = np.abs(receive(differentiable, density)).max()
+    assert_alike(found.loss, -differentiable.namespace().mean(density), size)
     for one, two in zip(found.non_trainable, after, strict=True):
-        np.testing.assert_array_equal(receive(differentiable, one), receive(differentiable, two))
+        assert_alike(one, two, size)
     assert [int(receive(differentiable, each)) for each in found.non_trainable if each.shape == ()] == [1, 1]
 
     def loss(given):
@@ -144,9 +160,9 @@ def test_a_step_is_loss_gradient_optimizer_and_averages(differentiable, make):
         return -differentiable.namespace().mean(density)
 
     _, gradients = differentiable.value_and_grad(loss)(trainable)
-    moved, _ = optimizer.step(trainable, gradients, optimizer.init(trainable))
+    moved, _ = optimizer.step(trainable, gradients, ())
     for one, two in zip(found.trainable, flow.constrained(moved), strict=True):
-        np.testing.assert_array_equal(receive(differentiable, one), receive(differentiable, two))
+        assert_alike(one, two, size)
 
 
 def test_the_compiled_step_trains(differentiable):
@@ -299,13 +315,15 @@ class Keras(Stateless):
     def start(self, arguments):
         import keras  # noqa: PLC0415
 
+        self.own = [keras.Variable(value, dtype="float64") for value in self.trainable]
         self.adam = keras.optimizers.Adam(**arguments)
-        self.adam.build([keras.Variable(value, dtype="float64") for value in self.trainable])
-        self.state = [variable.value for variable in self.adam.variables]
+        self.adam.build(self.own)
 
     def moved(self, gradients):
-        moved, self.state = self.adam.stateless_apply(self.state, gradients, self.trainable)
-        return moved
+        for variable, value in zip(self.own, self.trainable, strict=True):
+            variable.assign(value)
+        self.adam.apply(gradients, self.own)  # its stateless form is not there on TensorFlow
+        return [self.backend.asarray(np.asarray(variable)) for variable in self.own]
 
 
 OWN = {"torch": Torch, "optax": Optax, "keras": Keras}
@@ -315,9 +333,11 @@ OWN = {"torch": Torch, "optax": Optax, "keras": Keras}
 def test_the_frameworks_own_adam_trains_the_same_flow(library):
     """From each value that it reaches and the same gradients, ours reaches the same, within both bounds."""
     pytest.importorskip(library)
-    # Keras adds epsilon before the correction: it must have no weight.
-    # Its learning rate is kept in float32.
-    arguments = {**ADAMS["defaults"], "learning_rate": 2.0**-7, "epsilon": 1e-30 if library == "keras" else 1e-8}
+    # Keras adds epsilon before the correction: it must have no weight. It keeps the learning rate in float32, and takes
+    # the powers of what beta_1 and beta_2 are in float32: numbers that it has exactly.
+    arguments = {"learning_rate": 2.0**-7, "beta_1": 0.875, "beta_2": 1.0 - 2.0**-10, "epsilon": 1e-8}
+    if library == "keras":
+        arguments["epsilon"] = 1e-37
     backend = bnspec.backend(OWN[library].name)
     with backend.context():
         x = backend.asarray(X)
