@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
+from importlib import import_module
 from math import pi, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,7 +62,7 @@ class Torch(Backend):
         with warnings.catch_warnings():
             # torch imports its own deprecated torch.jit when the inductor is first loaded.
             warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-
+            import_module("torch._inductor.compile_fx")
         return _compiled(function, "inductor")
 
     def modes(self) -> Mapping[str, Callable[[Callable[..., Any]], Callable[..., Any]]]:

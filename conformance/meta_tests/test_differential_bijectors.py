@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bnspec_conformance.bounds import DEFINITION, NAIVE
+from bnspec_conformance.expectation import forget
 from bnspec_conformance.report.document import put
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -20,7 +21,6 @@ from differential.bijectors.families.transformed import falls
 from differential.bijectors.judge import judge
 from differential.bijectors.part import Part
 from differential.bijectors.sides import Ours
-from differential.judge import forget
 from differential.known import Known
 
 DOCS = Path(__file__).parents[2] / "docs"

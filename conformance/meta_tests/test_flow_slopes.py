@@ -7,7 +7,7 @@ import pytest
 from bnspec_conformance import bounds
 from bnspec_conformance.bounds import DEFINITION, FORMATS, Arithmetic, Uncertain
 from bnspec_conformance.flows import DefinitionFlow
-from bnspec_conformance.flows._catalogue import CATALOGUE
+from bnspec_conformance.flows import CATALOGUE
 from bnspec_conformance.flows._slopes import jacobian
 from bnspec_conformance.flows.bijectors import DIFFERENTIATED
 

@@ -208,7 +208,7 @@ def test_parameters_are_needed():
 def test_arguments_can_be_read():
     made = spline(name="curve")
     assert (made.bin_widths, made.bin_heights, made.knot_slopes) == (tuple(WIDTHS), tuple(HEIGHTS), tuple(SLOPES))
-    assert (made.range_min, made.name, made.is_increasing) == (-1.5, "curve", True)
+    assert (made.range_min, made.name) == (-1.5, "curve")
     assert made == spline()
     assert made != RationalQuadraticSpline(WIDTHS, HEIGHTS, SLOPES)
     assert made.copy(range_min=0.0).range_min == 0.0
