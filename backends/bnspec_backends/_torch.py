@@ -113,7 +113,19 @@ def _compiled(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
     # torch counts recompilations by code object, and gives up at eight: every call here has its own.
     entry.__code__ = entry.__code__.replace()
     compiled: Callable[..., Any] = torch.compile(entry, fullgraph=True, dynamic=False, backend=backend)
-    return compiled
+
+    def run(*args: Any) -> Any:
+        try:
+            return compiled(*args)
+        except torch._dynamo.exc.Unsupported as error:  # noqa: SLF001 - it has no public name
+            if not isinstance(error.__cause__ or error.__context__, torch._dynamo.exc.ObservedException):  # noqa: SLF001
+                raise
+            unsupported = error
+        # The function raised while it was traced, of which torch keeps the words alone: it raises the same at once.
+        function(*args)
+        raise unsupported
+
+    return run
 
 
 def _has_own_kernels(x: Any) -> bool:

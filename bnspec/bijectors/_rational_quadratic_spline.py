@@ -216,9 +216,17 @@ class RationalQuadraticSpline(Bijector):
 
 def _knots(sizes: Any, start: Any, xp: Any) -> tuple[Any, Any]:
     """Return where each bin begins and ends; one ends where the next begins, in every bit."""
-    ends = start + xp.cumulative_sum(sizes, axis=-1)
+    ends = start + _running_sums(sizes, xp)
     first = xp.broadcast_to(start, (*sizes_of(ends)[:-1], 1))
     return xp.concat([first, ends[..., :-1]], axis=-1), ends
+
+
+def _running_sums(sizes: Any, xp: Any) -> Any:
+    """Return the sums of the first sizes, along the last axis."""
+    # The array's own, where it has that: array_api_compat's cumulative_sum finds a namespace behind
+    # functools.lru_cache, about which torch.compile warns.
+    own = getattr(sizes, "cumsum", None)
+    return xp.cumulative_sum(sizes, axis=-1) if own is None else own(-1)
 
 
 def _parts(found: _Bin) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ import pytest
 
 import bnspec
 from bnspec.bijectors import (
+    AbsoluteValue,
     BatchNormalization,
     Chain,
     Inline,
@@ -170,3 +171,25 @@ def test_the_first_call_of_all_may_be_compiled(before, call):
     code = FIRST.format(before=before, call=call)
     found = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
+
+
+def test_an_error_of_a_traced_function_is_its_own():
+    backend, x = bnspec.backend("torch"), data(3)
+    for run in (backend.compile, *backend.modes().values()):
+        with pytest.raises(NotImplementedError, match="must be injective to have a forward log-det"):
+            run(lambda x: AbsoluteValue().forward_log_det_jacobian(x, event_ndims=0))(x)
+        with pytest.raises(ValueError, match="event_ndims"):
+            run(lambda x: Sigmoid().forward_log_det_jacobian(x, event_ndims=-1))(x)
+
+
+def test_what_raises_only_where_it_is_traced_and_what_cannot_be_traced_are_errors_of_torch():
+    def traced_only(x):
+        if torch.compiler.is_compiling():
+            raise NotImplementedError("traced")
+        return x
+
+    run = bnspec.backend("torch").modes()["aot_eager"]
+    with pytest.raises(torch._dynamo.exc.Unsupported, match="traced"):
+        run(traced_only)(data(3))
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        run(lambda x: torch._dynamo.graph_break())(data(3))

@@ -76,7 +76,8 @@ def built(part: Part, make: Make, layers: list[BatchNormalization] | None = None
         return bijectors.RationalQuadraticSpline(*map(make, knots))
     if isinstance(part, SplineCoupled):
         dense = [(make(kernel), make(bias)) for kernel, bias in part.layers]
-        return bijectors.RealNVP(part.num_masked, bijector_fn=partial(_splined, dense, part))
+        form = {name: getattr(part, name) for name in ("bins", "interval", "range_min", "least_size", "least_slope")}
+        return bijectors.RealNVP(part.num_masked, bijector_fn=partial(_splined, dense, **form))
     if isinstance(part, Blocks):
         return bijectors.Blockwise([built(each, make, layers) for each in part.parts], part.sizes)
     if isinstance(part, Joint):
@@ -135,9 +136,19 @@ def _affine(function: Callable[..., Any], x0: Any, units: int) -> Any:
     return bijectors.Chain([bijectors.Shift(shift), bijectors.Scale(log_scale=log_scale)])
 
 
-def _splined(layers: list[tuple[Any, Any]], part: SplineCoupled, x0: Any, units: int) -> Any:
+def _splined(
+    layers: list[tuple[Any, Any]],
+    x0: Any,
+    units: int,
+    *,
+    bins: int,
+    interval: float,
+    range_min: float,
+    least_size: float,
+    least_slope: float,
+) -> Any:
     """Return the splines whose knots a network gives."""
-    xp, bins = common_namespace(x=x0), part.bins
+    xp = common_namespace(x=x0)
     for number, (kernel, bias) in enumerate(layers):
         x0 = xp.matmul(xp.tanh(x0) if number else x0, kernel) + bias
     rows = xp.reshape(x0, (-1, units, 3 * bins - 1))  # of a batch of one axis
@@ -145,13 +156,13 @@ def _splined(layers: list[tuple[Any, Any]], part: SplineCoupled, x0: Any, units:
     def sizes(outputs: Any) -> Any:
         grown = xp.exp(outputs - xp.max(outputs, axis=-1, keepdims=True))
         shares = grown / xp.sum(grown, axis=-1, keepdims=True)
-        return shares * (part.interval - bins * part.least_size) + part.least_size
+        return shares * (interval - bins * least_size) + least_size
 
     return bijectors.RationalQuadraticSpline(
         sizes(rows[..., :bins]),
         sizes(rows[..., bins : 2 * bins]),
-        xp.logaddexp(rows[..., 2 * bins :], xp.zeros_like(rows[..., 2 * bins :])) + part.least_slope,
-        part.range_min,
+        xp.logaddexp(rows[..., 2 * bins :], xp.zeros_like(rows[..., 2 * bins :])) + least_slope,
+        range_min,
     )
 
 
@@ -208,25 +219,27 @@ def conditioning(conditioner: Conditioner, make: Make) -> Callable[..., Any]:
         network.set_weights([make(value) for layer in conditioner.layers for value in layer])
         return network
     layers = [(make(kernel), make(bias)) for kernel, bias in conditioner.layers]
-    return partial(_conditioned if conditioner.conditioned else _network, layers, conditioner)
+    function = _conditioned if conditioner.conditioned else _network
+    return partial(function, layers, conditioner.activation, conditioner.outputs)
 
 
-# Functions of a module, and none that enclose others: PyTorch's compiler loses the variables of these.
-def _network(layers: list[tuple[Any, Any]], conditioner: Conditioner, x0: Any, units: int) -> tuple[Any, Any]:
+# Functions of a module, and none that enclose others: PyTorch's compiler loses the variables of these. Nor is the
+# description bound: the compiler would guard on NumPy's arrays in it, and such a guard fails at once.
+def _network(layers: list[tuple[Any, Any]], activation: str, outputs: str, x0: Any, units: int) -> tuple[Any, Any]:
     """Compute the shift and the logarithm of the scale."""
     xp = common_namespace(x=x0)
     for number, (kernel, bias) in enumerate(layers):
         if number:
-            x0 = xp.tanh(x0) if conditioner.activation == "tanh" else xp.where(x0 > 0, x0, xp.zeros_like(x0))
+            x0 = xp.tanh(x0) if activation == "tanh" else xp.where(x0 > 0, x0, xp.zeros_like(x0))
         x0 = xp.matmul(x0, kernel) + bias
-    if conditioner.outputs == "both":
+    if outputs == "both":
         return x0[..., :units], x0[..., units:]
-    return (x0, None) if conditioner.outputs == "shift" else (None, x0)
+    return (x0, None) if outputs == "shift" else (None, x0)
 
 
 def _conditioned(
-    layers: list[tuple[Any, Any]], conditioner: Conditioner, x0: Any, units: int, *, context: Any
+    layers: list[tuple[Any, Any]], activation: str, outputs: str, x0: Any, units: int, *, context: Any
 ) -> tuple[Any, Any]:
     """Add a condition to the shift."""
-    shift, log_scale = _network(layers, conditioner, x0, units)
+    shift, log_scale = _network(layers, activation, outputs, x0, units)
     return context if shift is None else shift + context, log_scale
