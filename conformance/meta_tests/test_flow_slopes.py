@@ -6,8 +6,7 @@ import pytest
 
 from bnspec_conformance import bounds
 from bnspec_conformance.bounds import DEFINITION, FORMATS, Arithmetic, Uncertain
-from bnspec_conformance.flows import DefinitionFlow
-from bnspec_conformance.flows import CATALOGUE
+from bnspec_conformance.flows import CATALOGUE, DefinitionFlow
 from bnspec_conformance.flows._slopes import jacobian
 from bnspec_conformance.flows.bijectors import DIFFERENTIATED
 
