@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnspec.arrays import common_namespace, device_of, fold_in, random_key
+from bnspec.arrays import common_namespace, device_of, dtype_name, fold_in, random_key
 from bnspec.bijectors import BatchNormalization, Chain
 from bnspec.distributions import MultivariateNormalDiag, TransformedDistribution
 from bnspec.errors import message
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bnspec.bijectors import Bijector
 
-__all__ = ["flow_of", "normalization", "parts_of", "seeds", "takes_training", "told"]
+__all__ = ["all_finite", "flow_of", "normalization", "parts_of", "seeds", "takes_training", "told"]
 
 
 def seeds(seed: int | None, number: int) -> list[int | None]:
@@ -92,6 +92,21 @@ def flow_of(event_size: int, parts: Sequence[Bijector], like: Any, name: str | N
         x = xp.zeros((1, event_size), dtype=like.dtype, device=device_of(like))
         flow.log_prob(x, **told(flow, training=False))
     return flow
+
+
+def all_finite(arrays: Sequence[Any]) -> bool:
+    """Tell whether all values of arrays are finite; integers are.
+
+    Parameters
+    ----------
+    arrays : sequence of array
+
+    Returns
+    -------
+    bool
+    """
+    floating = [array for array in arrays if "float" in dtype_name(array.dtype)]
+    return all(bool(common_namespace(x=array).all(common_namespace(x=array).isfinite(array))) for array in floating)
 
 
 def takes_training(part: Any) -> bool:

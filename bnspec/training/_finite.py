@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import common_namespace, dtype_name
 from bnspec.errors import message
-from bnspec.flows._blocks import parts_of, told
+from bnspec.flows._blocks import all_finite, parts_of, told
 from bnspec.variables import scope
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bnspec.distributions import TransformedDistribution
 
-__all__ = ["NonFiniteError", "all_finite", "first_non_finite"]
+__all__ = ["NonFiniteError", "first_non_finite"]
 
 
 class NonFiniteError(ArithmeticError):
@@ -81,18 +78,3 @@ def first_non_finite(flow: TransformedDistribution, x: Any, *, training: bool = 
         while hasattr(base, "distribution"):
             base = base.distribution
         return "" if all_finite([base.log_prob(x)]) else f"the base, {base.name}: its density"
-
-
-def all_finite(arrays: Sequence[Any]) -> bool:
-    """Tell whether all values of arrays are finite; integers are.
-
-    Parameters
-    ----------
-    arrays : sequence of array
-
-    Returns
-    -------
-    bool
-    """
-    floating = [array for array in arrays if "float" in dtype_name(array.dtype)]
-    return all(bool(common_namespace(x=array).all(common_namespace(x=array).isfinite(array))) for array in floating)

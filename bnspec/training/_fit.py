@@ -12,11 +12,11 @@ import numpy as np
 from bnspec.arrays import common_namespace, device_of, fold_in, random_key, random_uniform, shape_of
 from bnspec.bijectors._shapes import as_ndims
 from bnspec.errors import message
-from bnspec.flows._blocks import parts_of
+from bnspec.flows._blocks import all_finite, parts_of
 from bnspec.registry import backend_of
 from bnspec.training._adam import Adam
 from bnspec.training._checkpoints import Run, load_checkpoint, save_checkpoint
-from bnspec.training._finite import NonFiniteError, all_finite, first_non_finite
+from bnspec.training._finite import NonFiniteError, first_non_finite
 from bnspec.training._step import negative_log_likelihood, training_step
 from bnspec.variables import assign_all, scope
 
