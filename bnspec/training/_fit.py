@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from bnspec.errors import message
 from bnspec.flows._blocks import all_finite, parts_of
 from bnspec.registry import backend_of
 from bnspec.training._adam import Adam
+from bnspec.training._architecture import described
 from bnspec.training._checkpoints import Run, load_checkpoint, save_checkpoint
 from bnspec.training._finite import NonFiniteError, first_non_finite
 from bnspec.training._step import negative_log_likelihood, training_step
@@ -165,9 +165,8 @@ def _require_data(flow: TransformedDistribution, x: Any) -> None:
 
 
 def _optimizer(optimizer: Optimizer) -> Any:
-    """Describe an optimizer so that JSON can hold it."""
-    fields: dict[str, Any] = vars(optimizer) if is_dataclass(optimizer) else {}
-    return {"class": type(optimizer).__qualname__, **{key: repr(value) for key, value in fields.items()}}
+    """Describe an optimizer, whose attributes are what it steps by, so that JSON can hold it."""
+    return {"class": type(optimizer).__qualname__, **described(getattr(optimizer, "__dict__", {}))}
 
 
 def _failed(
