@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from bnspec.errors import message
@@ -15,20 +16,25 @@ __all__ = ["NonFiniteError", "first_non_finite"]
 
 
 class NonFiniteError(ArithmeticError):
-    """The loss of a step of training is not finite.
+    """The loss of a step of training is not finite, or a variable or the state of the optimizer after steps is not.
 
     Attributes
     ----------
     step : int
-        The number of the step, counted from 0.
+        How many steps there were before: the number of the step whose loss it is, counted from 0.
     part : str
         Where the first value appears that is not finite.
     """
 
     def __init__(self, step: int, loss: float, part: str, kept: str) -> None:
+        required = (
+            "the variables and the state of the optimizer must be finite after a step"
+            if isfinite(loss)
+            else "the loss must be finite"
+        )
         super().__init__(
             message(
-                "the loss must be finite",
+                required,
                 kept or "Nothing was kept; give a checkpoint, and try a smaller learning rate.",
                 step=step,
                 loss=loss,

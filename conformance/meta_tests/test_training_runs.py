@@ -247,8 +247,30 @@ def test_no_checkpoint_is_written_of_what_is_not_finite(torch_backend, tmp_path)
         def step(self, values, gradients, state):
             return tuple(value / 0.0 for value in values), state
 
-    with pytest.raises(NonFiniteError, match=r"Got step=1, .*part='part 1, coupling_0: its variable dense_0/kernel'"):
+    text = (
+        r"variables and the state .* must be finite .*step=1, .*part='part 1, coupling_0: its variable dense_0/kernel'"
+    )
+    with pytest.raises(NonFiniteError, match=text):
         fit(small(), x, steps=3, optimizer=Ruin(), checkpoint=path, every=1, **RUN)
+    assert not path.exists()
+    flow = small(like=x)
+    before = weights(flow)
+    with pytest.raises(NonFiniteError, match=text):  # at the end, without a checkpoint
+        fit(flow, x, steps=1, optimizer=Ruin(), **RUN)
+    assert weights(flow) == before
+
+
+def test_no_checkpoint_is_written_of_a_state_that_is_not_finite(torch_backend, tmp_path):
+    """As where the square of a gradient overflows: no step would be done any more."""
+    path, x = tmp_path / "run", torch_backend.asarray(X)
+
+    class Overflowing(Adam):
+        def step(self, values, gradients, state):
+            moved, state = super().step(values, gradients, state)
+            return moved, state._replace(second=tuple(each / 0.0 for each in state.second))
+
+    with pytest.raises(NonFiniteError, match=r"Got step=1, loss=[\d.]+, part='the state of the optimizer'"):
+        fit(small(), x, steps=2, optimizer=Overflowing(), checkpoint=path, every=1, **RUN)
     assert not path.exists()
 
 
@@ -304,6 +326,27 @@ def test_data_outside_the_levels_are_refused_before_training(torch_backend, prep
 def test_what_is_no_run(torch_backend, arguments, text):
     with pytest.raises(ValueError, match=text):
         fit(small(), torch_backend.asarray(X), **{"steps": 3, **RUN, **arguments})
+
+
+def test_a_run_is_not_shorter_than_its_checkpoint(torch_backend, tmp_path):
+    path, x = tmp_path / "run", torch_backend.asarray(X)
+    losses = fit(small(), x, steps=3, checkpoint=path, **RUN)
+    with pytest.raises(ValueError, match=r"at least those of the checkpoint\. Got steps=2, path='.*run', file=3"):
+        fit(small(), x, steps=2, checkpoint=path, **RUN)
+    assert fit(small(), x, steps=3, checkpoint=path, **RUN) == losses
+
+
+def test_a_folder_that_is_not_there_is_refused_before_training(torch_backend, tmp_path):
+    seen = []
+    with pytest.raises(ValueError, match="checkpoint must lie in a folder that is there"):
+        fit(small(), torch_backend.asarray(X), steps=1, checkpoint=tmp_path / "no" / "run", progress=seen.append, **RUN)
+    assert seen == []
+
+
+def test_a_seed_of_numpy_is_a_seed(torch_backend, tmp_path):
+    path, x = tmp_path / "run", torch_backend.asarray(X)
+    losses = fit(small(), x, steps=2, checkpoint=path, **{**RUN, "seed": np.int64(9)})
+    assert fit(small(), x, steps=2, checkpoint=path, **RUN) == losses
 
 
 def test_the_page_runs():
@@ -376,7 +419,7 @@ UNLIKE = {
     ),
     "the layer's regularizer": (
         lambda: built(gamma_regularizer="l2"),
-        lambda: built(),
+        lambda: built(gamma_regularizer=None),
         "batchnorm_layer.variables.gamma",
     ),
     "the layer's constraint": (
