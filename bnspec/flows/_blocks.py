@@ -12,6 +12,8 @@ from bnspec.distributions import MultivariateNormalDiag, TransformedDistribution
 from bnspec.errors import message
 from bnspec.layers import BatchNormalization as Layer
 from bnspec.layers import Positive
+from bnspec.variables import Module
+from bnspec.variables._found import found
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +123,9 @@ def takes_training(part: Any) -> bool:
     bool
     """
     names = part.condition_names
-    return names is None or "training" in names
+    if names is not None:
+        return "training" in names
+    return _normalizes(part, [])  # a function that takes whatever it is given is no normalization
 
 
 def told(part: Any, *, training: bool) -> dict[str, Any]:
@@ -169,3 +173,13 @@ def _links(bijector: Bijector) -> list[Bijector]:
     if not isinstance(bijector, Chain):
         return [bijector]
     return [link for part in bijector.bijectors for link in _links(part)]
+
+
+def _normalizes(part: Module, seen: list[Module]) -> bool:
+    """Tell whether a module is a batch normalization, or holds one."""
+    if isinstance(part, BatchNormalization):
+        return True
+    if any(part is other for other in seen):
+        return False
+    seen.append(part)
+    return any(_normalizes(held, seen) for held in found(list(vars(part).values()), (Module,)))

@@ -380,3 +380,37 @@ def test_a_density_is_one_number_for_each_event():
     flow = TransformedDistribution(MultivariateNormalDiag([0.0] * 5), wide)
     with pytest.raises(ValueError, match=r"one number for each event\. Got x=\(60, 5\), log_prob=\(7, 60\)"):
         log_likelihood(flow, X)
+
+
+def anything(seen):
+    """An autoregressive layer whose function takes any condition."""
+
+    def fn(y, **condition):
+        seen.append(condition)
+        return 0.0 * y, None
+
+    return MaskedAutoregressiveFlow(fn)
+
+
+def test_a_function_that_takes_anything_is_not_told_of_training():
+    seen, base = [], MultivariateNormalDiag([0.0] * 5)
+    flow = TransformedDistribution(base, anything(seen))
+    log_likelihood(flow, X)
+    link = BatchNormalization(Layer())
+    estimate_averages(TransformedDistribution(base, Chain([anything(seen), link])), X)
+    assert seen
+    assert not any(seen)
+    assert (
+        np.abs(link.batchnorm.moving_mean.numpy() - X.mean(axis=0)) <= bounds.accumulated(100, 2.0**-24) * 20.0
+    ).all()
+
+
+@pytest.mark.parametrize("around", [lambda link: link, Invert, lambda link: Chain([Invert(Chain([Invert(link)]))])])
+def test_a_normalization_beside_such_a_function_is_told(around):
+    layer = Layer()
+    parts = [anything([]), around(BatchNormalization(layer))]
+    flow = TransformedDistribution(MultivariateNormalDiag([0.0] * 5), Chain(parts))
+    flow.log_prob(X, training=False)
+    before = layer.moving_mean.numpy()
+    log_likelihood(flow, X)  # by itself, it would normalize by the batch
+    np.testing.assert_array_equal(layer.moving_mean.numpy(), before)
