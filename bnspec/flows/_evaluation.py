@@ -123,14 +123,14 @@ def estimate_averages(flow: TransformedDistribution, x: Any, *, batch_size: int 
             raise ValueError(
                 message("a layer must be in the flow's chain once", "Give each link its own.", layer=layer.name)
             )
-    _require_events(flow, x, 1)
+    count = _require_events(flow, x, 1)
     changed: dict[Variable, Any] = {}
     with scope():  # until all is known, nothing changes
-        batches = list(_batches(x, batch_size))
+        batches = list(_batches(x, count, batch_size))
         for part in parts:
             if isinstance(part, BatchNormalization):
                 _ = _passed(part, batches[0])  # makes the variables where nobody has
-                changed |= _estimated(part, batches)
+                changed |= _estimated(part, batches, count)
                 for variable, value in changed.items():
                     variable.assign(value)
             batches = [_passed(part, batch) for batch in batches]
@@ -158,14 +158,14 @@ def log_likelihood(distribution: Distribution, x: Any, *, batch_size: int = 1000
     TypeError, ValueError
         If an argument is not as described, or ``log_prob`` does not return one number for each event.
     """
-    _require_events(distribution, x, 2)
+    count = _require_events(distribution, x, 2)
     if distribution.batch_shape != ():
         raise ValueError(
             message("the distribution must have no batch of its own", batch_shape=distribution.batch_shape)
         )
     condition = told(distribution, training=False)
     found = []
-    for batch in _batches(x, batch_size):
+    for batch in _batches(x, count, batch_size):
         density = detached(distribution.log_prob(batch, **condition))
         if shape_of(density) != shape_of(batch)[:1]:
             raise ValueError(
@@ -173,26 +173,26 @@ def log_likelihood(distribution: Distribution, x: Any, *, batch_size: int = 1000
             )
         found.append(density)
     if not all_finite(found):  # their deviations from a mean would be NaN, and NumPy would warn of them
-        return LogLikelihood(sum(_non_finite(found)), nan, shape_of(x)[0])
+        return LogLikelihood(sum(_non_finite(found)), nan, count)
     whole = reduce(Moments.merge, (Moments.of(density, 0) for density in found))
-    count = shape_of(x)[0]
     return LogLikelihood(float(whole.mean), sqrt(float(whole.variance(1.0)) / count), count)
 
 
-def _require_events(distribution: Distribution, x: Any, least: int) -> None:
-    """Refuse what are no events of a distribution, or too few."""
-    shape, event = shape_of(x), tuple(distribution.event_shape)
-    if not shape or shape[0] < least or shape[1:] != event:
+def _require_events(distribution: Distribution, x: Any, least: int) -> int:
+    """Count events, and refuse what are none of a distribution, or too few."""
+    shape, event = shape_of(x), distribution.event_shape
+    count = shape[0] if shape else None
+    if count is None or count < least or shape[1:] != event:
         raise ValueError(
             message(
                 f"x must have events of the distribution along its first axis, {least} or more", x=shape, event=event
             )
         )
+    return count
 
 
-def _batches(x: Any, batch_size: int) -> Iterator[Any]:
+def _batches(x: Any, count: int, batch_size: int) -> Iterator[Any]:
     size = as_ndims("batch_size", batch_size, 1)
-    count = shape_of(x)[0]
     for start in range(0, count, size):
         yield detached(x[start : min(start + size, count), ...])
 
@@ -209,7 +209,7 @@ def _passed(part: Bijector, x: Any) -> Any:
     return detached(part.inverse(x, **told(part, training=False)))
 
 
-def _estimated(part: BatchNormalization, batches: list[Any]) -> dict[Variable, Any]:
+def _estimated(part: BatchNormalization, batches: list[Any], count: int) -> dict[Variable, Any]:
     """Return the averages of a layer that is given these batches."""
     layer = part.batchnorm
     rank = len(shape_of(batches[0]))
@@ -225,7 +225,7 @@ def _estimated(part: BatchNormalization, batches: list[Any]) -> dict[Variable, A
                 "averages must be finite",
                 f"The data must be finite, and more than {correction} for each channel.",
                 part=part.name,
-                events=sum(shape_of(batch)[0] for batch in batches),
+                events=count,
             )
         )
     xp = common_namespace(x=whole.mean)

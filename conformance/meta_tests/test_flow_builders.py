@@ -375,6 +375,11 @@ def test_events_of_another_shape_have_no_likelihood(data):
         log_likelihood(real_nvp(5, num_blocks=1, hidden_units=[4]), data)
 
 
+def test_a_batch_of_distributions_has_no_one_likelihood():
+    with pytest.raises(ValueError, match=r"must have no batch of its own\. Got batch_shape=\(2,\)"):
+        log_likelihood(Normal([0.0, 1.0], 1.0), X[:, 0])
+
+
 def test_a_density_is_one_number_for_each_event():
     wide = MaskedAutoregressiveFlow(lambda y: (np.zeros((7, 1, 5), np.float32), None))
     flow = TransformedDistribution(MultivariateNormalDiag([0.0] * 5), wide)
