@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnspec.arrays import common_namespace, device_of, fold_in, random_key
+from bnspec.arrays import common_namespace, device_of, dtype_name, fold_in, random_key
 from bnspec.bijectors import BatchNormalization, Chain
 from bnspec.distributions import MultivariateNormalDiag, TransformedDistribution
 from bnspec.errors import message
 from bnspec.layers import BatchNormalization as Layer
 from bnspec.layers import Positive
+from bnspec.variables import Module
+from bnspec.variables._found import found
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bnspec.bijectors import Bijector
 
-__all__ = ["flow_of", "normalization", "parts_of", "seeds", "takes_training", "told"]
+__all__ = ["all_finite", "flow_of", "normalization", "parts_of", "seeds", "takes_training", "told"]
 
 
 def seeds(seed: int | None, number: int) -> list[int | None]:
@@ -94,6 +96,21 @@ def flow_of(event_size: int, parts: Sequence[Bijector], like: Any, name: str | N
     return flow
 
 
+def all_finite(arrays: Sequence[Any]) -> bool:
+    """Tell whether all values of arrays are finite; integers are.
+
+    Parameters
+    ----------
+    arrays : sequence of array
+
+    Returns
+    -------
+    bool
+    """
+    floating = [array for array in arrays if "float" in dtype_name(array.dtype)]
+    return all(bool(common_namespace(x=array).all(common_namespace(x=array).isfinite(array))) for array in floating)
+
+
 def takes_training(part: Any) -> bool:
     """Tell whether something has a batch normalization, which is told by ``training=`` what normalizes.
 
@@ -106,7 +123,9 @@ def takes_training(part: Any) -> bool:
     bool
     """
     names = part.condition_names
-    return names is None or "training" in names
+    if names is not None:
+        return "training" in names
+    return _normalizes(part, [])  # a function that takes whatever it is given is no normalization
 
 
 def told(part: Any, *, training: bool) -> dict[str, Any]:
@@ -154,3 +173,13 @@ def _links(bijector: Bijector) -> list[Bijector]:
     if not isinstance(bijector, Chain):
         return [bijector]
     return [link for part in bijector.bijectors for link in _links(part)]
+
+
+def _normalizes(part: Module, seen: list[Module]) -> bool:
+    """Tell whether a module is a batch normalization, or holds one."""
+    if isinstance(part, BatchNormalization):
+        return True
+    if any(part is other for other in seen):
+        return False
+    seen.append(part)
+    return any(_normalizes(held, seen) for held in found(list(vars(part).values()), (Module,)))

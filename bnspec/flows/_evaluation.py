@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from functools import reduce
-from math import log, sqrt
+from math import isfinite, log, nan, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bnspec.arrays import as_axes, common_namespace, resolve_axes, shape_of
+from bnspec.arrays import accumulation_dtype, as_axes, common_namespace, detached, resolve_axes, shape_of
 from bnspec.batchnorm import Moments
 from bnspec.bijectors import BatchNormalization, Bijector
 from bnspec.bijectors._shapes import as_ndims
 from bnspec.errors import message
-from bnspec.flows._blocks import parts_of, takes_training, told
+from bnspec.flows._blocks import all_finite, parts_of, takes_training, told
+from bnspec.registry import backend_of
 from bnspec.variables import assign_all, scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bnspec.distributions import Distribution, TransformedDistribution
-    from bnspec.layers import BatchNormalization as Layer
     from bnspec.variables import Variable
 
 __all__ = ["LogLikelihood", "estimate_averages", "log_likelihood"]
@@ -32,8 +32,9 @@ class LogLikelihood(NamedTuple):
     Attributes
     ----------
     mean : float
+        -inf where the density of an event is 0, as of every event that is not finite.
     standard_error : float
-        Of the mean: the standard deviation over events, by N - 1, divided by sqrt(N).
+        Of the mean: the standard deviation over events, by N - 1, divided by sqrt(N). NaN where the mean is not finite.
     events : int
         N, the number of events.
     """
@@ -89,8 +90,9 @@ def estimate_averages(flow: TransformedDistribution, x: Any, *, batch_size: int 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described, or there are no data; if a batch normalization lies within a part of
-        another kind, where nobody knows what it is given. Then nothing has changed.
+        If an argument is not as described; if a batch normalization lies within a part of another kind, where nobody
+        knows what it is given, or one layer is in the chain twice, which would need two averages; if there are fewer
+        data than the estimator of the variance needs, or an average is not finite. Then nothing has changed.
 
     Notes
     -----
@@ -98,7 +100,7 @@ def estimate_averages(flow: TransformedDistribution, x: Any, *, batch_size: int 
     [1]_, the statistics of the whole training set take their place. What a layer is given depends on the averages of
     the layers before it, in the order of ``inverse``: the data pass through the flow once, and the moments of each
     layer, merged from batches, become its averages before they pass it. The estimator of the variance is that of the
-    layer's convention. Counts of batches stay.
+    layer's convention. Counts of batches stay. The averages are numbers: no gradient passes them.
 
     References
     ----------
@@ -115,13 +117,20 @@ def estimate_averages(flow: TransformedDistribution, x: Any, *, batch_size: int 
                     part=part.name,
                 )
             )
+    layers = [part.batchnorm for part in parts if isinstance(part, BatchNormalization)]
+    for number, layer in enumerate(layers):
+        if any(layer is other for other in layers[:number]):
+            raise ValueError(
+                message("a layer must be in the flow's chain once", "Give each link its own.", layer=layer.name)
+            )
+    count = _require_events(flow, x, 1)
     changed: dict[Variable, Any] = {}
     with scope():  # until all is known, nothing changes
-        batches = list(_batches(x, batch_size))
+        batches = list(_batches(x, count, batch_size))
         for part in parts:
             if isinstance(part, BatchNormalization):
                 _ = _passed(part, batches[0])  # makes the variables where nobody has
-                changed |= _estimated(part.batchnorm, batches)
+                changed |= _estimated(part, batches, count)
                 for variable, value in changed.items():
                     variable.assign(value)
             batches = [_passed(part, batch) for batch in batches]
@@ -147,44 +156,78 @@ def log_likelihood(distribution: Distribution, x: Any, *, batch_size: int = 1000
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described.
+        If an argument is not as described, or ``log_prob`` does not return one number for each event.
     """
-    count = shape_of(x)[0] if shape_of(x) else None
-    if count is None or count < 2 or distribution.batch_shape != ():
+    count = _require_events(distribution, x, 2)
+    if distribution.batch_shape != ():
         raise ValueError(
-            message(
-                "x must be two events or more of a distribution without a batch",
-                shape=shape_of(x),
-                batch_shape=distribution.batch_shape,
-            )
+            message("the distribution must have no batch of its own", batch_shape=distribution.batch_shape)
         )
     condition = told(distribution, training=False)
-    found = (Moments.of(distribution.log_prob(part, **condition), 0) for part in _batches(x, batch_size))
-    whole = reduce(Moments.merge, found)
+    found = []
+    for batch in _batches(x, count, batch_size):
+        density = detached(distribution.log_prob(batch, **condition))
+        if shape_of(density) != shape_of(batch)[:1]:
+            raise ValueError(
+                message("log_prob must be one number for each event", x=shape_of(batch), log_prob=shape_of(density))
+            )
+        found.append(density)
+    if not all_finite(found):  # their deviations from a mean would be NaN, and NumPy would warn of them
+        return LogLikelihood(sum(_non_finite(found)), nan, count)
+    whole = reduce(Moments.merge, (Moments.of(density, 0) for density in found))
     return LogLikelihood(float(whole.mean), sqrt(float(whole.variance(1.0)) / count), count)
 
 
-def _batches(x: Any, batch_size: int) -> Iterator[Any]:
+def _require_events(distribution: Distribution, x: Any, least: int) -> int:
+    """Count events, and refuse what are none of a distribution, or too few."""
+    shape, event = shape_of(x), distribution.event_shape
+    count = shape[0] if shape else None
+    if count is None or count < least or shape[1:] != event:
+        raise ValueError(
+            message(
+                f"x must have events of the distribution along its first axis, {least} or more", x=shape, event=event
+            )
+        )
+    return count
+
+
+def _batches(x: Any, count: int, batch_size: int) -> Iterator[Any]:
     size = as_ndims("batch_size", batch_size, 1)
-    shape = shape_of(x)
-    if not shape or not shape[0]:
-        raise ValueError(message("x must have events along its first axis", shape=shape))
-    for start in range(0, shape[0], size):
-        yield x[start : min(start + size, shape[0]), ...]
+    for start in range(0, count, size):
+        yield detached(x[start : min(start + size, count), ...])
+
+
+def _non_finite(arrays: list[Any]) -> list[float]:
+    """List the values that are not finite."""
+    wide = (
+        common_namespace(x=each).astype(each, accumulation_dtype(common_namespace(x=each), each)) for each in arrays
+    )
+    return [value for each in wide for value in backend_of(each).to_numpy(each).tolist() if not isfinite(value)]
 
 
 def _passed(part: Bijector, x: Any) -> Any:
-    return part.inverse(x, **told(part, training=False))
+    return detached(part.inverse(x, **told(part, training=False)))
 
 
-def _estimated(layer: Layer, batches: list[Any]) -> dict[Variable, Any]:
+def _estimated(part: BatchNormalization, batches: list[Any], count: int) -> dict[Variable, Any]:
     """Return the averages of a layer that is given these batches."""
+    layer = part.batchnorm
     rank = len(shape_of(batches[0]))
     kept = resolve_axes("axis", as_axes("axis", layer.spec.axis), shape_of(batches[0]))
     axes = tuple(axis for axis in range(rank) if axis not in kept)
     whole = reduce(Moments.merge, (Moments.of(batch, axes) for batch in batches))
     kind = layer.spec.convention.running_variance
-    variance = whole.variance(_BESSEL[kind] if kind in _BESSEL else 1.0 + layer.spec.epsilon)
+    correction = _BESSEL[kind] if kind in _BESSEL else 1.0 + layer.spec.epsilon
+    variance = whole.variance(correction)
+    if not all_finite([whole.mean, variance]):
+        raise ValueError(
+            message(
+                "averages must be finite",
+                f"The data must be finite, and more than {correction} for each channel.",
+                part=part.name,
+                events=count,
+            )
+        )
     xp = common_namespace(x=whole.mean)
     values = zip((layer.moving_mean, layer.moving_variance), (whole.mean, variance), strict=True)
     return {own: xp.astype(xp.reshape(value, own.shape), own.dtype) for own, value in values}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bnspec.arrays import common_namespace, device_of
@@ -39,11 +39,12 @@ class Adam:
     Parameters
     ----------
     learning_rate : float
-        a, positive; 1e-3 in [1]_, 1e-4 for the flows of [2]_.
+        a, positive and finite; 1e-3 in [1]_, 1e-4 for the flows of [2]_.
     beta_1, beta_2 : float
         In (0, 1): what the averages keep at each step.
     epsilon : float
-        e, not negative; added to the root, after the correction of the averages.
+        e, positive and finite, since the root is 0 where there was no gradient; added to the root, after the correction
+        of the averages.
 
     Raises
     ------
@@ -71,15 +72,14 @@ class Adam:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "beta_1", "beta_2", "epsilon"):
-            require_number(name, getattr(self, name))
-        if not self.learning_rate > 0.0:
-            raise ValueError(message("learning_rate must be positive", learning_rate=self.learning_rate))
+        for name in ("learning_rate", "beta_1", "beta_2", "epsilon"):  # Python's: a checkpoint compares them
+            object.__setattr__(self, name, require_number(name, getattr(self, name)))
+        for name in ("learning_rate", "epsilon"):
+            if not 0.0 < getattr(self, name) < inf:
+                raise ValueError(message(f"{name} must be positive and finite", **{name: getattr(self, name)}))
         for name in ("beta_1", "beta_2"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ValueError(message(f"{name} must be in (0, 1)", **{name: getattr(self, name)}))
-        if not self.epsilon >= 0.0:
-            raise ValueError(message("epsilon must not be negative", epsilon=self.epsilon))
 
     def init(self, values: Sequence[Any]) -> AdamState:
         """Return the state before the first step.

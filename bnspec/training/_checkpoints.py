@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike
 
-    from bnspec.variables import Module
+    from bnspec.variables import Module, Variable
 
-__all__ = ["Run", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Run", "leaves", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = "bnspec.training 1"
 
@@ -65,7 +65,7 @@ def save_checkpoint(path: str | PathLike[str], module: Module, run: Run, setting
     """
     arrays = {name: Stored.of(array) for name, array in _named(module, run)}
     arrays["losses"] = Stored("float64", np.asarray(run.losses, dtype=np.float64))
-    write(path, arrays, {"step": run.step, "architecture": described(module), "settings": settings}, FORMAT)
+    write(path, arrays, {"step": run.step, **_about(module, settings)}, FORMAT)
 
 
 def load_checkpoint(path: str | PathLike[str], module: Module, like: Run, settings: dict[str, Any]) -> Run:
@@ -89,12 +89,13 @@ def load_checkpoint(path: str | PathLike[str], module: Module, like: Run, settin
     Raises
     ------
     ValueError
-        If the file is damaged, or of another architecture or other settings; the message names the first difference.
+        If the file is damaged, of another architecture or other settings, or if other variables were trained; the
+        message names the first difference.
     OSError
         If it cannot be read.
     """
     arrays, about = read(path, FORMAT)
-    ours = {"architecture": described(module), "settings": settings}
+    ours = _about(module, settings)
     found = difference(ours, {key: about[key] for key in ours})
     wanted = dict(_named(module, like))
     if found is None:
@@ -113,23 +114,43 @@ def load_checkpoint(path: str | PathLike[str], module: Module, like: Run, settin
                 file=other,
             )
         )
-    values = iter([arrays[name].restored(array) for name, array in wanted.items()])
-    trainable, non_trainable, optimizer = (_rebuilt(part, values) for part in like[1:4])
+    values = {name: arrays[name].restored(array) for name, array in wanted.items()}
+    by_variable = {variable: values.pop(name) for name, variable in _variables(module)}
+    trainable = tuple(by_variable[variable] for variable in module.trainable_variables)
+    non_trainable = tuple(by_variable[variable] for variable in module.non_trainable_variables)
+    optimizer = _rebuilt(like.optimizer, iter(values.values()))
     losses = tuple(float(loss) for loss in arrays["losses"].values)
     return Run(about["step"], trainable, non_trainable, optimizer, losses)
 
 
+def _about(module: Module, settings: dict[str, Any]) -> dict[str, Any]:
+    """Describe what a run is of."""
+    trainable = set(module.trainable_variables)
+    which = {name: variable in trainable for name, variable in _variables(module)}
+    return {"architecture": described(module), "trainable": which, "settings": settings}
+
+
+def _variables(module: Module) -> list[tuple[str, Variable]]:
+    """List the variables, each with a name of its own, whether it is trained or not."""
+    return [(f"{number:04d} {variable.name}", variable) for number, variable in enumerate(module.variables)]
+
+
 def _named(module: Module, run: Run) -> Iterator[tuple[str, Any]]:
     """Go through the arrays of a state, each with a name of its own."""
-    variables = [*module.trainable_variables, *module.non_trainable_variables]
-    for number, (variable, value) in enumerate(zip(variables, (*run.trainable, *run.non_trainable), strict=True)):
-        yield f"{number:04d} {variable.name}", value
-    for number, value in enumerate(_leaves(run.optimizer)):
+    trainable, others = module.trainable_variables, module.non_trainable_variables
+    values = {
+        **dict(zip(trainable, run.trainable, strict=True)),
+        **dict(zip(others, run.non_trainable, strict=True)),
+    }
+    for name, variable in _variables(module):
+        yield name, values[variable]
+    for number, value in enumerate(leaves(run.optimizer)):
         yield f"optimizer {number:04d}", value
 
 
-def _leaves(nested: Any) -> list[Any]:
-    return [leaf for part in nested for leaf in _leaves(part)] if isinstance(nested, tuple) else [nested]
+def leaves(nested: Any) -> list[Any]:
+    """List the arrays in nested tuples."""
+    return [leaf for part in nested for leaf in leaves(part)] if isinstance(nested, tuple) else [nested]
 
 
 def _rebuilt(nested: Any, values: Iterator[Any]) -> Any:

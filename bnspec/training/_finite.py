@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from bnspec.arrays import common_namespace, dtype_name
 from bnspec.errors import message
-from bnspec.flows._blocks import parts_of, told
+from bnspec.flows._blocks import all_finite, parts_of, told
 from bnspec.variables import scope
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bnspec.distributions import TransformedDistribution
 
-__all__ = ["NonFiniteError", "all_finite", "first_non_finite"]
+__all__ = ["NonFiniteError", "first_non_finite"]
 
 
 class NonFiniteError(ArithmeticError):
-    """The loss of a step of training is not finite.
+    """The loss of a step of training is not finite, or a variable or the state of the optimizer after steps is not.
 
     Attributes
     ----------
     step : int
-        The number of the step, counted from 0.
+        How many steps there were before: the number of the step whose loss it is, counted from 0.
     part : str
         Where the first value appears that is not finite.
     """
 
     def __init__(self, step: int, loss: float, part: str, kept: str) -> None:
+        required = (
+            "the variables and the state of the optimizer must be finite after a step"
+            if isfinite(loss)
+            else "the loss must be finite"
+        )
         super().__init__(
             message(
-                "the loss must be finite",
+                required,
                 kept or "Nothing was kept; give a checkpoint, and try a smaller learning rate.",
                 step=step,
                 loss=loss,
@@ -81,18 +84,3 @@ def first_non_finite(flow: TransformedDistribution, x: Any, *, training: bool = 
         while hasattr(base, "distribution"):
             base = base.distribution
         return "" if all_finite([base.log_prob(x)]) else f"the base, {base.name}: its density"
-
-
-def all_finite(arrays: Sequence[Any]) -> bool:
-    """Tell whether all values of arrays are finite; integers are.
-
-    Parameters
-    ----------
-    arrays : sequence of array
-
-    Returns
-    -------
-    bool
-    """
-    floating = [array for array in arrays if "float" in dtype_name(array.dtype)]
-    return all(bool(common_namespace(x=array).all(common_namespace(x=array).isfinite(array))) for array in floating)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import is_dataclass
 from functools import partial
+from math import isfinite
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,12 @@ import numpy as np
 from bnspec.arrays import common_namespace, device_of, fold_in, random_key, random_uniform, shape_of
 from bnspec.bijectors._shapes import as_ndims
 from bnspec.errors import message
-from bnspec.flows._blocks import parts_of
+from bnspec.flows._blocks import all_finite, parts_of
 from bnspec.registry import backend_of
 from bnspec.training._adam import Adam
-from bnspec.training._checkpoints import Run, load_checkpoint, save_checkpoint
-from bnspec.training._finite import NonFiniteError, all_finite, first_non_finite
+from bnspec.training._architecture import described
+from bnspec.training._checkpoints import Run, leaves, load_checkpoint, save_checkpoint
+from bnspec.training._finite import NonFiniteError, first_non_finite
 from bnspec.training._step import negative_log_likelihood, training_step
 from bnspec.variables import assign_all, scope
 
@@ -53,7 +55,7 @@ def fit(
     x : array, shape (N, *event), real floating
         The training set.
     steps : int
-        How many steps the run has, those before a checkpoint included.
+        How many steps the run has, those before a checkpoint included, and not fewer than these.
     batch_size : int
         B, at most N: 100 in [1]_. The last N % B events of each epoch are left out.
     optimizer : Optimizer, optional
@@ -66,8 +68,8 @@ def fit(
     compiled : bool
         Whether the backend's compiler compiles the step.
     checkpoint : path, optional
-        A safetensors file. Where it is there, the run goes on from it, to the same bytes as one that was not
-        interrupted; it is written after every so many steps and at the end.
+        A safetensors file, in a folder that is there. Where it is there itself, the run goes on from it, to the same
+        bytes as one that was not interrupted; it is written after every so many steps and at the end.
     every : int
         How many steps lie between two checkpoints.
     progress : callable, optional
@@ -85,8 +87,9 @@ def fit(
         :class:`bnspec.flows.Levels` does, before the first step; if the checkpoint is of another architecture or of
         other settings. Then nothing has changed.
     NonFiniteError
-        If a loss is not finite. Then the variables are what they were before the call, and the last checkpoint, which
-        is finite, is kept.
+        If a loss is not finite; or, where a checkpoint is to be written and at the end, a variable or the state of the
+        optimizer is not. Then the variables are what they were before the call, and the last checkpoint, which is
+        finite, is kept.
 
     References
     ----------
@@ -99,7 +102,10 @@ def fit(
     count = shape_of(x)[0] if shape_of(x) else None
     if count is None or count < size:
         raise ValueError(message("batch_size must be at most the number of events", batch_size=size, shape=shape_of(x)))
+    if checkpoint is not None and not Path(checkpoint).parent.is_dir():
+        raise ValueError(message("checkpoint must lie in a folder that is there", checkpoint=str(checkpoint)))
     key = fold_in(random_key(seed, xp=common_namespace(x=x), device=device_of(x)), 1, common_namespace(x=x))
+    seed = index(seed)  # Python's, which JSON can hold
     _require_data(flow, x if prepare is None else prepare(x, key))
     chosen = Adam() if optimizer is None else optimizer
     settings = {"seed": seed, "batch_size": size, "events": count, "optimizer": _optimizer(chosen)}
@@ -108,6 +114,12 @@ def fit(
     run = Run(0, trainable, others, chosen.init(trainable), ())
     if checkpoint is not None and Path(checkpoint).exists():
         run = load_checkpoint(checkpoint, flow, run, settings)
+        if run.step > last:
+            raise ValueError(
+                message(
+                    "steps must be at least those of the checkpoint", steps=last, path=str(checkpoint), file=run.step
+                )
+            )
     step = training_step(flow, partial(negative_log_likelihood, flow), chosen, compiled=compiled)
     xp = common_namespace(x=x)
     while run.step < last:
@@ -117,15 +129,16 @@ def fit(
             batch = prepare(batch, fold_in(key, run.step, xp))
         done = step(run.trainable, run.non_trainable, run.optimizer, batch)
         loss = float(backend_of(x).to_numpy(done.loss))
-        if not np.isfinite(loss):
+        if not isfinite(loss):
             raise _failed(flow, run, loss, batch, checkpoint)
         run = Run(run.step + 1, done.trainable, done.non_trainable, done.optimizer, (*run.losses, loss))
         if progress is not None:
             progress(run)
-        if checkpoint is not None and (run.step % between == 0 or run.step == last):
-            if not all_finite([*run.trainable, *run.non_trainable]):  # the next loss would not be finite
-                raise _failed(flow, run, loss, batch, checkpoint)
-            save_checkpoint(checkpoint, flow, run, settings)
+        if run.step == last or (checkpoint is not None and run.step % between == 0):
+            if not all_finite([*run.trainable, *run.non_trainable, *leaves(run.optimizer)]):
+                raise _failed(flow, run, loss, batch, checkpoint)  # the next loss would not be finite, or no step done
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, flow, run, settings)
     assign_all([*flow.trainable_variables, *flow.non_trainable_variables], [*run.trainable, *run.non_trainable])
     return run.losses
 
@@ -165,9 +178,8 @@ def _require_data(flow: TransformedDistribution, x: Any) -> None:
 
 
 def _optimizer(optimizer: Optimizer) -> Any:
-    """Describe an optimizer so that JSON can hold it."""
-    fields: dict[str, Any] = vars(optimizer) if is_dataclass(optimizer) else {}
-    return {"class": type(optimizer).__qualname__, **{key: repr(value) for key, value in fields.items()}}
+    """Describe an optimizer, whose attributes are what it steps by, so that JSON can hold it."""
+    return {"class": type(optimizer).__qualname__, **described(getattr(optimizer, "__dict__", {}))}
 
 
 def _failed(
@@ -175,11 +187,15 @@ def _failed(
 ) -> NonFiniteError:
     """Find out where it went wrong, with the values that it went wrong with."""
     variables = [*flow.trainable_variables, *flow.non_trainable_variables]
-    with scope(dict(zip(variables, (*run.trainable, *run.non_trainable), strict=True))):
-        part = first_non_finite(flow, batch)
+    values = [*run.trainable, *run.non_trainable]
+    with scope(dict(zip(variables, values, strict=True))):
+        if isfinite(loss) and all_finite(values):
+            part = "the state of the optimizer"
+        else:
+            part = first_non_finite(flow, batch) or "the mean of the densities"
     kept = (
         f"The last good checkpoint is {str(checkpoint)!r}."
         if checkpoint is not None and Path(checkpoint).exists()
         else ""
     )
-    return NonFiniteError(run.step, loss, part or "the mean of the densities", kept)
+    return NonFiniteError(run.step, loss, part, kept)

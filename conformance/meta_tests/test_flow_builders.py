@@ -7,7 +7,7 @@ import pytest
 
 import bnspec
 from bnspec.arrays import common_namespace, random_key
-from bnspec.bijectors import BatchNormalization, Chain, Invert, Permute, RealNVP, Shift
+from bnspec.bijectors import BatchNormalization, Chain, Invert, MaskedAutoregressiveFlow, Permute, RealNVP, Shift
 from bnspec.distributions import MultivariateNormalDiag, Normal, TransformedDistribution
 from bnspec.flows import (
     Levels,
@@ -271,7 +271,7 @@ def test_a_normalization_that_is_hidden_is_refused_and_nothing_changes():
     assert all((one == two).all() for one, two in zip(before, flow.get_weights(), strict=True))
     with pytest.raises(TypeError, match="flow must be a TransformedDistribution"):
         estimate_averages(Normal(0.0, 1.0), X)
-    with pytest.raises(ValueError, match="x must have events along its first axis"):
+    with pytest.raises(ValueError, match="x must have events of the distribution along its first axis, 1 or more"):
         estimate_averages(flow, X[:0])
 
 
@@ -304,7 +304,7 @@ def test_bits():
 
 @pytest.mark.parametrize("x", [X[:1], X[0, 0]])
 def test_one_event_has_no_standard_error(x):
-    with pytest.raises(ValueError, match="x must be two events or more"):
+    with pytest.raises(ValueError, match="2 or more"):
         log_likelihood(MultivariateNormalDiag([0.0] * 5), np.asarray(x))
 
 
@@ -312,3 +312,110 @@ def test_permutations_may_lie_between():
     flow = TransformedDistribution(MultivariateNormalDiag([0.0] * 5), Chain([Permute([4, 3, 2, 1, 0])]))
     estimate_averages(flow, X)  # nothing to estimate
     assert flow.variables == []
+
+
+def test_no_gradient_passes_estimated_averages():
+    torch = pytest.importorskip("torch")
+    x = torch.asarray(X, dtype=torch.float64)
+    slopes = []
+    for marked in (True, False):  # before, the graph of the estimate would hang on the averages
+        flow = real_nvp(5, num_blocks=2, hidden_units=[4], seed=1, like=x)
+        trainable = [variable.value for variable in flow.trainable_variables]
+        if marked:
+            trainable = [value.requires_grad_() for value in trainable]
+        estimate_averages(flow, x)
+        assert not any(variable.value.requires_grad for variable in flow.non_trainable_variables)
+        trainable = [value.requires_grad_() for value in trainable]
+        for _ in range(2):  # twice: a graph is let go by the first
+            loss = -flow.log_prob(x[:10], training=False).mean()
+            found = torch.autograd.grad(loss, trainable)
+        slopes.append(found)
+    assert all(torch.equal(one, two) for one, two in zip(*slopes, strict=True))
+
+
+def one_layer(layer):
+    return TransformedDistribution(MultivariateNormalDiag([0.0] * 5), Chain([BatchNormalization(layer)]))
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (X[:1], r"averages must be finite\. Got part='batch_normalization', events=1\. .* more than 1\.0 for each"),
+        (np.where(X > 5.0, np.nan, X), r"averages must be finite\. Got part='batch_normalization', events=60"),
+        (X[:, :3], r"x must have events of the distribution .*Got x=\(60, 3\), event=\(5,\)"),
+        (X.reshape(12, 5, 5), r"x must have events of the distribution .*Got x=\(12, 5, 5\), event=\(5,\)"),
+    ],
+)
+def test_data_without_averages_are_refused_and_nothing_changes(data, text):
+    flow = one_layer(Layer(convention="torch"))
+    flow.log_prob(X, training=True)
+    before = flow.get_weights()
+    with pytest.raises(ValueError, match=text):
+        estimate_averages(flow, data)
+    assert all((one == two).all() for one, two in zip(before, flow.get_weights(), strict=True))
+
+
+def test_a_layer_cannot_have_the_averages_of_two_places():
+    link = BatchNormalization(Layer(name="twice"))
+    flow = TransformedDistribution(MultivariateNormalDiag([0.0] * 5), Chain([link, Shift(1.0), link]))
+    with pytest.raises(ValueError, match=r"a layer must be in the flow's chain once\. Got layer='twice'"):
+        estimate_averages(flow, X)
+
+
+def test_an_event_without_density_makes_the_mean_infinite():
+    found = log_likelihood(Normal(0.0, 1.0), np.asarray([1.0, np.inf, 2.0]))
+    assert (found.mean, found.events) == (-np.inf, 3)
+    assert np.isnan(found.standard_error)
+    assert np.isnan(log_likelihood(Normal(0.0, 1.0), np.asarray([1.0, np.nan])).mean)
+
+
+@pytest.mark.parametrize("data", [X[:, :3], X.reshape(12, 5, 5)])
+def test_events_of_another_shape_have_no_likelihood(data):
+    with pytest.raises(ValueError, match=r"x must have events of the distribution.* 2 or more\. Got x="):
+        log_likelihood(real_nvp(5, num_blocks=1, hidden_units=[4]), data)
+
+
+def test_a_batch_of_distributions_has_no_one_likelihood():
+    with pytest.raises(ValueError, match=r"must have no batch of its own\. Got batch_shape=\(2,\)"):
+        log_likelihood(Normal([0.0, 1.0], 1.0), X[:, 0])
+
+
+def test_a_density_is_one_number_for_each_event():
+    wide = MaskedAutoregressiveFlow(lambda y: (np.zeros((7, 1, 5), np.float32), None))
+    flow = TransformedDistribution(MultivariateNormalDiag([0.0] * 5), wide)
+    with pytest.raises(ValueError, match=r"one number for each event\. Got x=\(60, 5\), log_prob=\(7, 60\)"):
+        log_likelihood(flow, X)
+
+
+def anything(seen):
+    """An autoregressive layer whose function takes any condition."""
+
+    def fn(y, **condition):
+        seen.append(condition)
+        return 0.0 * y, None
+
+    return MaskedAutoregressiveFlow(fn)
+
+
+def test_a_function_that_takes_anything_is_not_told_of_training():
+    seen, base = [], MultivariateNormalDiag([0.0] * 5)
+    flow = TransformedDistribution(base, anything(seen))
+    log_likelihood(flow, X)
+    link = BatchNormalization(Layer())
+    estimate_averages(TransformedDistribution(base, Chain([anything(seen), link])), X)
+    assert seen
+    assert not any(seen)
+    assert (
+        np.abs(link.batchnorm.moving_mean.numpy() - X.mean(axis=0)) <= bounds.accumulated(100, 2.0**-24) * 20.0
+    ).all()
+
+
+@pytest.mark.parametrize("around", [lambda link: link, Invert, lambda link: Chain([Invert(Chain([Invert(link)]))])])
+def test_a_normalization_beside_such_a_function_is_told(around):
+    layer = Layer()
+    parts = [anything([]), around(BatchNormalization(layer))]
+    flow = TransformedDistribution(MultivariateNormalDiag([0.0] * 5), Chain(parts))
+    flow.log_prob(X, training=False)
+    before = layer.moving_mean.numpy()
+    log_likelihood(flow, X)  # by itself, it would normalize by the batch
+    np.testing.assert_array_equal(layer.moving_mean.numpy(), before)

@@ -101,16 +101,24 @@ def test_what_is_wrong_is_outside_the_bound(what):
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ({"learning_rate": 0.0}, ValueError, r"learning_rate must be positive\. Got learning_rate=0\.0"),
+        ({"learning_rate": 0.0}, ValueError, r"learning_rate must be positive and finite\. Got learning_rate=0\.0"),
         ({"learning_rate": "fast"}, TypeError, "learning_rate must be a real number"),
         ({"beta_1": 1.0}, ValueError, r"beta_1 must be in \(0, 1\)\. Got beta_1=1\.0"),
         ({"beta_2": 0.0}, ValueError, r"beta_2 must be in \(0, 1\)"),
-        ({"epsilon": -1e-8}, ValueError, "epsilon must not be negative"),
+        ({"learning_rate": float("inf")}, ValueError, "learning_rate must be positive and finite"),
+        ({"epsilon": 0.0}, ValueError, r"epsilon must be positive and finite\. Got epsilon=0\.0"),
+        ({"epsilon": float("inf")}, ValueError, "epsilon must be positive and finite"),
     ],
 )
 def test_what_adam_refuses(arguments, error, text):
     with pytest.raises(error, match=text):
         Adam(**arguments)
+
+
+def test_adam_keeps_numbers_of_python():
+    adam = Adam(learning_rate=np.float64(1e-3))
+    assert repr(adam) == repr(Adam(learning_rate=1e-3))
+    assert type(adam.learning_rate) is float
 
 
 def test_adam_needs_as_many_of_all():

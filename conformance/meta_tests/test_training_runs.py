@@ -1,9 +1,11 @@
 """Runs of training: batches by counter, checkpoints to the same bytes, and what stops a run."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +13,21 @@ import numpy as np
 import pytest
 
 import bnspec
-from bnspec.bijectors import Bijector, Chain, RealNVP, Scale
+from bnspec.bijectors import (
+    AutoregressiveNetwork,
+    BatchNormalization,
+    Bijector,
+    Chain,
+    JointMap,
+    RationalQuadraticSpline,
+    RealNVP,
+    Scale,
+    Shift,
+)
 from bnspec.distributions import MultivariateNormalDiag, TransformedDistribution
 from bnspec.flows import Levels, dequantized, masked_autoregressive_flow, real_nvp
 from bnspec.training import Adam, NonFiniteError, batch_rows, first_non_finite, fit
+from bnspec.training._architecture import described, difference
 from bnspec.variables import Variable
 
 X = np.random.default_rng(5).normal(1.0, 2.0, (40, 3))
@@ -234,8 +247,30 @@ def test_no_checkpoint_is_written_of_what_is_not_finite(torch_backend, tmp_path)
         def step(self, values, gradients, state):
             return tuple(value / 0.0 for value in values), state
 
-    with pytest.raises(NonFiniteError, match=r"Got step=1, .*part='part 1, coupling_0: its variable dense_0/kernel'"):
+    text = (
+        r"variables and the state .* must be finite .*step=1, .*part='part 1, coupling_0: its variable dense_0/kernel'"
+    )
+    with pytest.raises(NonFiniteError, match=text):
         fit(small(), x, steps=3, optimizer=Ruin(), checkpoint=path, every=1, **RUN)
+    assert not path.exists()
+    flow = small(like=x)
+    before = weights(flow)
+    with pytest.raises(NonFiniteError, match=text):  # at the end, without a checkpoint
+        fit(flow, x, steps=1, optimizer=Ruin(), **RUN)
+    assert weights(flow) == before
+
+
+def test_no_checkpoint_is_written_of_a_state_that_is_not_finite(torch_backend, tmp_path):
+    """As where the square of a gradient overflows: no step would be done any more."""
+    path, x = tmp_path / "run", torch_backend.asarray(X)
+
+    class Overflowing(Adam):
+        def step(self, values, gradients, state):
+            moved, state = super().step(values, gradients, state)
+            return moved, state._replace(second=tuple(each / 0.0 for each in state.second))
+
+    with pytest.raises(NonFiniteError, match=r"Got step=1, loss=[\d.]+, part='the state of the optimizer'"):
+        fit(small(), x, steps=2, optimizer=Overflowing(), checkpoint=path, every=1, **RUN)
     assert not path.exists()
 
 
@@ -293,6 +328,27 @@ def test_what_is_no_run(torch_backend, arguments, text):
         fit(small(), torch_backend.asarray(X), **{"steps": 3, **RUN, **arguments})
 
 
+def test_a_run_is_not_shorter_than_its_checkpoint(torch_backend, tmp_path):
+    path, x = tmp_path / "run", torch_backend.asarray(X)
+    losses = fit(small(), x, steps=3, checkpoint=path, **RUN)
+    with pytest.raises(ValueError, match=r"at least those of the checkpoint\. Got steps=2, path='.*run', file=3"):
+        fit(small(), x, steps=2, checkpoint=path, **RUN)
+    assert fit(small(), x, steps=3, checkpoint=path, **RUN) == losses
+
+
+def test_a_folder_that_is_not_there_is_refused_before_training(torch_backend, tmp_path):
+    seen = []
+    with pytest.raises(ValueError, match="checkpoint must lie in a folder that is there"):
+        fit(small(), torch_backend.asarray(X), steps=1, checkpoint=tmp_path / "no" / "run", progress=seen.append, **RUN)
+    assert seen == []
+
+
+def test_a_seed_of_numpy_is_a_seed(torch_backend, tmp_path):
+    path, x = tmp_path / "run", torch_backend.asarray(X)
+    losses = fit(small(), x, steps=2, checkpoint=path, **{**RUN, "seed": np.int64(9)})
+    assert fit(small(), x, steps=2, checkpoint=path, **RUN) == losses
+
+
 def test_the_page_runs():
     pytest.importorskip("torch")
     page = (Path(__file__).parents[2] / "docs" / "flows.md").read_text(encoding="utf-8")
@@ -300,3 +356,138 @@ def test_the_page_runs():
     names = {}
     exec(compile(code, "docs/flows.md", "exec"), names)  # noqa: S102 - our own page
     assert len(names["losses"]) == 20
+
+
+# What a checkpoint is of
+
+
+def frozen(which, x):
+    flow = small(num_blocks=2, batch_norm=False, like=x)
+    couplings = [part for part in flow.bijector.bijectors if isinstance(part, RealNVP)]
+    for variable in couplings[which].variables:
+        variable.trainable = False
+    return flow
+
+
+def test_a_checkpoint_in_which_others_were_trained_is_refused(torch_backend, tmp_path):
+    """Both networks have arrays of the same names and shapes."""
+    path, x = tmp_path / "run", torch_backend.asarray(X)
+    first = frozen(0, x)
+    fit(first, x, steps=2, checkpoint=path, **RUN)
+    with pytest.raises(ValueError, match=r"difference='trainable\.0000 dense_0/kernel', ours=True, file=False"):
+        fit(frozen(1, x), x, steps=3, checkpoint=path, **RUN)
+    again = frozen(0, x)
+    fit(again, x, steps=2, checkpoint=path, **RUN)
+    assert weights(again) == weights(first)
+
+
+def made(seed):
+    network = AutoregressiveNetwork(2, event_shape=3, hidden_units=[8], hidden_degrees="random", seed=seed)
+    network.build(3, like=X)
+    return network
+
+
+class Scaled:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x, units):
+        return self.factor * x[..., :units], None
+
+
+def enclosing(factor):
+    return lambda x, units: (factor * x[..., :units], None)
+
+
+UNLIKE = {
+    "masks": (lambda: made(1), lambda: made(2), "masks"),
+    "shift": (lambda: Shift(np.asarray([1.0, 2.0])), lambda: Shift(np.asarray([7.0, 9.0])), "shift"),
+    "knots": (
+        lambda: RationalQuadraticSpline(np.ones(2), np.ones(2), np.ones(1)),
+        lambda: RationalQuadraticSpline(np.ones(2), np.ones(2), np.full(1, 2.0)),
+        "knot_slopes",
+    ),
+    "a scalar of NumPy's": (
+        lambda: partial(made, seed=np.int64(3)),
+        lambda: partial(made, seed=np.int64(5)),
+        "keywords.seed",
+    ),
+    "regularizer": (
+        lambda: small(kernel_regularizer=bnspec.layers.L2(1e-6), like=X),
+        lambda: small(kernel_regularizer=bnspec.layers.L2(1.0), like=X),
+        "bijector.bijectors[1].shift_and_log_scale_fn.network.kernel_regularizer.l2",
+    ),
+    "the layer's regularizer": (
+        lambda: built(gamma_regularizer="l2"),
+        lambda: built(gamma_regularizer=None),
+        "batchnorm_layer.variables.gamma",
+    ),
+    "the layer's constraint": (
+        lambda: built(gamma_constraint=bnspec.layers.Positive(1e-6)),
+        lambda: built(gamma_constraint=bnspec.layers.Positive(1e-3)),
+        "batchnorm_layer.variables.gamma.constraint.minimum",
+    ),
+    "a field of the convention": (
+        lambda: built(convention=bnspec.conventions.KERAS),
+        lambda: built(convention=replace(bnspec.conventions.KERAS, running_variance="bessel")),
+        "batchnorm_layer.convention.running_variance",
+    ),
+    "a callable object": (
+        lambda: RealNVP(1, shift_and_log_scale_fn=Scaled(1.0)),
+        lambda: RealNVP(1, shift_and_log_scale_fn=Scaled(2.0)),
+        "shift_and_log_scale_fn.factor",
+    ),
+    "the enclosing function": (
+        lambda: RealNVP(1, shift_and_log_scale_fn=enclosing(1.0)),
+        lambda: RealNVP(1, shift_and_log_scale_fn=enclosing(2.0)),
+        "shift_and_log_scale_fn.enclosing.factor",
+    ),
+    "a part called name": (
+        lambda: JointMap({"name": Scale(1.0)}),
+        lambda: JointMap({"name": Scale(2.0)}),
+        "bijectors.name.scale",
+    ),
+}
+
+
+def built(**arguments):
+    layer = bnspec.layers.BatchNormalization(**arguments)
+    layer.build((None, 3), like=X)
+    return BatchNormalization(layer)
+
+
+@pytest.mark.parametrize("what", UNLIKE)
+def test_what_computes_something_else_is_described_otherwise(what):
+    one, other, where = UNLIKE[what]
+    found = difference(described(one()), described(other()))
+    assert found is not None
+    assert found[0].startswith(where)
+    assert difference(json.loads(json.dumps(described(one()))), described(one())) is None
+
+
+def test_what_holds_itself_is_described():
+    network = made(1)
+    network.itself = network
+    assert (
+        described(network)["itself"] == "the bnspec.bijectors._autoregressive_network.AutoregressiveNetwork around it"
+    )
+
+
+class Plain:
+    """An optimizer that is no dataclass."""
+
+    def __init__(self, rate):
+        self.rate = rate
+
+    def init(self, values):
+        return (values[0] * 0.0,)
+
+    def step(self, values, gradients, state):
+        return tuple(value - self.rate * slope for value, slope in zip(values, gradients, strict=True)), state
+
+
+def test_a_checkpoint_of_another_rate_is_refused(torch_backend, tmp_path):
+    path, x = tmp_path / "run", torch_backend.asarray(X)
+    fit(small(), x, steps=1, optimizer=Plain(1e-3), checkpoint=path, **RUN)
+    with pytest.raises(ValueError, match=r"settings\.optimizer\.rate', ours='0\.01', file='0\.001'"):
+        fit(small(), x, steps=2, optimizer=Plain(1e-2), checkpoint=path, **RUN)
