@@ -24,6 +24,7 @@ from bnspec.bijectors import (
 from bnspec.distributions import MultivariateNormalDiag, TransformedDistribution
 from bnspec_conformance.definition import receive
 
+from .bijector_helpers import of
 from .layer_helpers import bits
 
 X = np.asarray([[0.5, -1.0, 2.0, 0.25], [1.5, 0.75, -0.5, 4.0], [-2.0, 0.125, 3.5, -1.25]], np.float32)
@@ -200,6 +201,31 @@ def test_conditions_reach_the_networks_of_a_chain(backend):
         flow.forward(backend.asarray(X), context=condition)
     with pytest.raises(ValueError, match=r"must be given a conditional_input if it is conditional"):
         flow.forward(backend.asarray(X))
+
+
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_conditions_of_half_precision_are_widened_as_the_units_are(backend, half):
+    net = partial(
+        AutoregressiveNetwork, 2, event_shape=4, conditional=True, conditional_event_shape=2, hidden_units=[8], seed=1
+    )
+    flow = MaskedAutoregressiveFlow(net())
+    x, label = of(backend, X, half), of(backend, [[1.0, 0.1]], half)
+    wide = MaskedAutoregressiveFlow(net())
+    for method in METHODS:
+        found = getattr(flow, method)(x, conditional_input=label)
+        with backend.context():
+            xp = backend.namespace()
+            exact = getattr(wide, method)(xp.astype(x, xp.float32), conditional_input=xp.astype(label, xp.float32))
+            pairs = zip(found, exact, strict=True) if isinstance(found, tuple) else [(found, exact)]
+            for one, other in pairs:
+                assert bits(backend, one) == bits(backend, xp.astype(other, x.dtype))
+    # Under the name of a part, and through a distribution.
+    normal = MultivariateNormalDiag(loc=[0.0] * 4)
+    log_prob = TransformedDistribution(normal, Chain([flow])).log_prob(
+        x, bijector_kwargs={flow.name: {"conditional_input": label}}
+    )
+    assert log_prob.dtype == x.dtype
+    assert np.isfinite(receive(backend, log_prob).astype(np.float64)).all()
 
 
 @pytest.mark.parametrize("unroll_loop", [False, True])
