@@ -10,7 +10,7 @@ from bnspec.bijectors._conditioned import Conditioned, affine_map, map_through, 
 from bnspec.bijectors._shapes import as_ndims
 from bnspec.errors import message
 from bnspec.registry import backend_of
-from bnspec.variables import has_values
+from bnspec.variables import has_values, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,8 @@ class MaskedAutoregressiveFlow(Conditioned):
     ``forward``, the direction of samples, begins with y = 0 and maps x by what the function returns for y, as often as
     an event has units, D; the size of an event must be known. Each pass settles the next unit in the order. The log-det
     is that of the last pass, whose parameters no longer depend on what it settles. The units that are not settled yet
-    have values that mean nothing, and they must stay finite.
+    have values that mean nothing, and are replaced by 0 where they overflow. Where a settled unit of a finite x
+    overflows, what comes after it is not known: all finite units of that event, and its log-det, become NaN.
 
     An inverse autoregressive flow [2]_, whose samples take one call and whose densities take D, is ``Invert`` of this.
 
@@ -111,24 +112,49 @@ class MaskedAutoregressiveFlow(Conditioned):
             )
         between = max(prod(sizes) - 2, 0)
         xp = common_namespace(x=x)
+        if prod(sizes) < 2:
+            return self._mapped_by("forward", x, xp.zeros_like(x), condition)
+        axes = tuple(range(-self._rank, 0))
+        known = xp.all(xp.isfinite(x), axis=axes, keepdims=True)
         # The first pass gives y the batch of the conditions, and makes the variables of a network; the last has the
         # log-det. A loop may change neither a shape nor a variable.
-        y, log_det = self._mapped_by("forward", x, xp.zeros_like(x), condition)
+        y = self._settled(x, known, xp.zeros_like(x), condition)
         if self._unroll_loop or has_values(x):
             for _ in range(between):
-                y, _ = self._mapped_by("forward", x, y, condition)
+                y = self._settled(x, known, y, condition)
         elif between:
 
             def step(y: Any, count: Any) -> tuple[Any, Any]:
-                return self._mapped_by("forward", x, y, condition)[0], count
+                return self._settled(x, known, y, condition), count
 
             passes = xp.zeros((between,), dtype=x.dtype, device=device_of(x))
             y, _ = backend_of(x).scan(step, y, passes)
-        return (y, log_det) if prod(sizes) < 2 else self._mapped_by("forward", x, y, condition)
+        y, log_det = self._mapped_by("forward", x, y, condition)
+        lost = known & xp.any(~xp.isfinite(y), axis=axes, keepdims=True)
+        nan = xp.asarray(float("nan"), dtype=x.dtype, device=device_of(x))
+        every = xp.squeeze(lost, axis=axes)
+        return xp.where(lost & xp.isfinite(y), nan, y), lambda: xp.where(every, nan, log_det())
+
+    def _settled(self, x: Any, known: Any, y: Any, condition: dict[str, Any]) -> Any:
+        """Pass once, with 0 for each unit that overflows in an event of which x is finite: no other unit may see it."""
+        made, xp = self._fn(y, **condition), common_namespace(x=x)
+        found = self._mapped_as("forward", x, made)[0]
+        kept = xp.isfinite(found) | ~known
+        if not self._affine:
+            return xp.where(kept, found, xp.zeros_like(found))
+        # The parameters are replaced, since a derivative that is not finite would not vanish by being multiplied by 0.
+        none = xp.zeros_like(found)
+        pair = (
+            None if part is None else xp.where(kept, resolved("part", part, like=x), none) for part in _as_pair(made)
+        )
+        return self._mapped_as("forward", xp.where(kept, x, none), tuple(pair))[0]
 
     def _mapped_by(self, direction: str, x: Any, y: Any, condition: dict[str, Any]) -> tuple[Any, Any]:
         """Map by what the function returns for y."""
-        made = self._fn(y, **condition)
+        return self._mapped_as(direction, x, self._fn(y, **condition))
+
+    def _mapped_as(self, direction: str, x: Any, made: Any) -> tuple[Any, Any]:
+        """Map by what the function returned."""
         if not self._affine:
             return map_through(direction, x, made, self._rank)
         return affine_map(direction, x, _as_pair(made), self._rank)

@@ -52,7 +52,8 @@ class Bijector(Shapes):
     A subclass writes ``_forward_and_log_det(x, **condition)`` or ``_inverse_and_log_det(y, **condition)`` or both. Each
     returns a pair: the mapped array, and log |det J| of the minimal event, broadcastable to the shape of the batch;
     or a function without arguments that computes that; or None, where it is to be derived from the other direction
-    or, for a scalar map, by the backend's automatic differentiation. Arrays come in float32 or float64.
+    or, for a scalar map, by the backend's automatic differentiation. Arrays come in float32 or float64,
+    and so do conditions that are real floating arrays.
 
     A subclass whose ``is_affine`` is True may write ``_linear_part(direction, x, condition)``, and one of numbers
     ``_is_increasing(like, condition)``: transformed distributions take their deviations and probabilities from them.

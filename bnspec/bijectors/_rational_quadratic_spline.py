@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from bnspec.arrays import broadcast_shapes, common_namespace, device_of, sizes_of
+from bnspec.arrays import broadcast_shapes, common_namespace, detached, device_of, sizes_of
 from bnspec.bijectors._base import Bijector
 from bnspec.bijectors._domain import require_all
 from bnspec.bijectors._elementwise import magnitude
@@ -148,10 +148,14 @@ class RationalQuadraticSpline(Bijector):
         low, high = found.share, found.rest
         tilt = (high * found.before - low * found.after) / found.steepness
         first = tilt >= 0.0
-        # The smaller of both shares of the width, by sums of positive terms.
-        near = 2.0 * xp.where(first, low, high)
-        far = magnitude(tilt, xp) + xp.sqrt(tilt * tilt + 4.0 * low * high)
-        smaller, larger = near / (near + far), far / (near + far)
+        size = magnitude(tilt, xp)
+        # The root of p^2 + 4 u v in units of |p| where that is above 1, since its square may overflow. The derivative
+        # by a unit is 0.
+        unit = detached(xp.where(size > 1.0, size, xp.ones_like(size)))
+        root = unit * xp.sqrt((tilt / unit) * (tilt / unit) + 4.0 * (low / unit) * (high / unit))
+        # The smaller of both shares of the width, by sums of positive terms; halves, of which the sum cannot overflow.
+        near, far = xp.where(first, low, high), 0.5 * size + 0.5 * root
+        smaller, larger = near / (near + far), 1.0 / (1.0 + near / far)
         share, rest = xp.where(first, smaller, larger), xp.where(first, larger, smaller)
         x = found.start + found.span * share
         return xp.where(found.inside, x, y), lambda: -_log_slope(found._replace(share=share, rest=rest), xp)

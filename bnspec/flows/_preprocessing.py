@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import Any
 
 from bnspec.arrays import common_namespace, random_uniform, require_real_floating, sizes_of
-from bnspec.bijectors import Bijector, Sigmoid
+from bnspec.bijectors import Bijector
 from bnspec.bijectors._domain import require_all
+from bnspec.bijectors._elementwise import magnitude
 from bnspec.bijectors._shapes import as_ndims
 from bnspec.errors import message
 from bnspec.layers._objects import require_number
@@ -39,7 +41,10 @@ class Levels(Bijector):
     -----
     It is the last map towards the data: ``Levels(256)(flow)``, so that the log-density is that of the levels, the
     log-det of the logit and of the division by L included. ``forward`` is a :class:`bnspec.bijectors.Sigmoid` between
-    -L alpha / (1 - 2 alpha) and L + L alpha / (1 - 2 alpha), what is outside [0, L] included.
+    -b and L + b, b = L alpha / (1 - 2 alpha), what is outside [0, L] included.
+
+    With n = y + b or (L - y) + b, whichever is less, and W = L + 2 b, the inverse is log(1 + |2 y - L| / n), negative
+    in the lower half, with the log-det -log(n) - log((W - n) / W). L + b is never formed: b may be lost in it.
 
     References
     ----------
@@ -55,8 +60,8 @@ class Levels(Bijector):
         self._alpha = require_number("alpha", alpha)
         if not 0.0 < self._alpha < 0.5:
             raise ValueError(message("alpha must be in (0, 1/2)", alpha=alpha))
-        beyond = self._levels * self._alpha / (1.0 - 2.0 * self._alpha)
-        self._sigmoid = Sigmoid(-beyond, self._levels + beyond)
+        self._beyond = self._levels * self._alpha / (1.0 - 2.0 * self._alpha)
+        self._width = self._levels + 2.0 * self._beyond
         super().__init__(
             forward_min_event_ndims=0,
             validate_args=validate_args,
@@ -73,10 +78,18 @@ class Levels(Bijector):
         return True
 
     def _forward_and_log_det(self, x: Any) -> tuple[Any, Any]:
-        return self._sigmoid._forward_and_log_det(x)  # noqa: SLF001 - it is a part
+        xp, most = common_namespace(x=x), float(self._levels)
+        size = magnitude(x, xp)
+        decayed = xp.exp(-size)
+        inward = self._width * (decayed / (1.0 + decayed)) - self._beyond
+        return xp.where(x >= 0.0, most - inward, inward), lambda: log(self._width) - size - 2.0 * xp.log1p(decayed)
 
     def _inverse_and_log_det(self, y: Any) -> tuple[Any, Any]:
-        return self._sigmoid._inverse_and_log_det(y)  # noqa: SLF001 - it is a part
+        xp, most = common_namespace(y=y), float(self._levels)
+        upper = 2.0 * y >= most
+        near = xp.where(upper, most - y, y) + self._beyond
+        size = xp.log1p(magnitude(2.0 * y - most, xp) / near)
+        return xp.where(upper, size, -size), lambda: -xp.log(near) - xp.log((self._width - near) / self._width)
 
     def _validate(self, direction: str, x: Any) -> None:
         if direction == "inverse":

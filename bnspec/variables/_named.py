@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from re import sub
 from typing import TYPE_CHECKING, Any, Self
 
-from bnspec.arrays import accumulation_dtype, common_namespace, device_of, dtype_name, shape_of
+from bnspec.arrays import ACCUMULATES_IN, accumulation_dtype, common_namespace, device_of, dtype_name, shape_of
 from bnspec.errors import message, nearest
 from bnspec.variables._arguments import as_input, first_array, frozen, has_values, is_array, require_common_dtype
 from bnspec.variables._module import Module
 from bnspec.variables._variable import Variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 __all__ = ["Named", "common_like", "common_needs", "require_name", "rounded", "widened"]
 
@@ -143,14 +143,14 @@ class Named(Module):
         return widened(name, given, self._like(), self.dtype)
 
     def _conditions(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Refuse conditions that nothing takes."""
+        """Refuse conditions that nothing takes, and widen the others as inputs are."""
         names = self.condition_names
         for key in () if names is None else given:
             if key not in (names or ()):
                 raise TypeError(
                     message(f"{self.name} must know its conditions", nearest(key, names or ()), condition=key)
                 )
-        return given
+        return {key: _widened_condition(key, value) for key, value in given.items()}
 
 
 def common_like(parts: Mapping[str, Named]) -> tuple[Any, Any]:
@@ -272,6 +272,17 @@ def require_name(name: Any) -> None:
     """
     if name is not None and not isinstance(name, str):
         raise TypeError(message("name must be a string or None", name=name))
+
+
+def _widened_condition(name: str, given: Any) -> Any:
+    """Turn an array of half precision, alone or in a mapping, into float32; leave all else as it is."""
+    if isinstance(given, Mapping):
+        return {key: _widened_condition(key, value) for key, value in given.items()}
+    if not is_array(given) or dtype_name(given.dtype) not in ACCUMULATES_IN:
+        return given
+    xp = common_namespace(**{name: given})
+    wide = accumulation_dtype(xp, given)
+    return given if given.dtype == wide else xp.astype(given, wide)
 
 
 def _is_array(value: Any) -> bool:

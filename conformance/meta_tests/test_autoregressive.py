@@ -24,6 +24,7 @@ from bnspec.bijectors import (
 from bnspec.distributions import MultivariateNormalDiag, TransformedDistribution
 from bnspec_conformance.definition import receive
 
+from .bijector_helpers import gradient, near, of
 from .layer_helpers import bits
 
 X = np.asarray([[0.5, -1.0, 2.0, 0.25], [1.5, 0.75, -0.5, 4.0], [-2.0, 0.125, 3.5, -1.25]], np.float32)
@@ -200,6 +201,64 @@ def test_conditions_reach_the_networks_of_a_chain(backend):
         flow.forward(backend.asarray(X), context=condition)
     with pytest.raises(ValueError, match=r"must be given a conditional_input if it is conditional"):
         flow.forward(backend.asarray(X))
+
+
+def overflowing(backend):
+    """Two events whose last unit overflows in the second pass, before the first has reached it through the second."""
+    net = AutoregressiveNetwork(2, event_shape=3, seed=1)
+    net.build(3, like=of(backend, 0.0))
+    kernel = np.zeros((3, 6))
+    kernel[0, 3], kernel[1, 5] = -5.0, 1.0
+    net.set_weights([of(backend, kernel), of(backend, np.zeros(6))])
+    return MaskedAutoregressiveFlow(net)
+
+
+def test_units_that_are_not_settled_may_overflow(backend):
+    flow, y = overflowing(backend), of(backend, [[1.0, 0.75, 0.5], [1.0, 1.0, -0.25]])
+    x = flow.inverse(y)
+    assert receive(backend, x)[0, 1] > 100.0
+    with np.errstate(over="ignore"):
+        found, log_det = flow.forward_and_log_det(x)
+    size = np.abs(receive(backend, y)) * 16.0
+    near(backend, found, receive(backend, y), size=size)
+    near(backend, log_det, [-5.0 + 0.75, -5.0 + 1.0], size=16.0)
+    if "autodiff" not in backend.gaps():
+        slopes = receive(backend, gradient(backend, flow.forward, x))
+        assert np.isfinite(slopes).all()
+    # What is not finite in truth reaches all that comes after it, and no other event.
+    for bad in (np.inf, np.nan, 3e38):
+        given = np.asarray([[-100.0, bad, 0.0], [1.0, 2.0, 3.0]])
+        with np.errstate(over="ignore", invalid="ignore"):
+            found, log_det = flow.forward_and_log_det(of(backend, given))
+        assert not np.isfinite(receive(backend, found)[0, 1:]).any()
+        assert np.isnan(receive(backend, log_det)[0])
+        assert np.isfinite(receive(backend, found)[1]).all()
+        assert np.isfinite(receive(backend, log_det)[1])
+
+
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_conditions_of_half_precision_are_widened_as_the_units_are(backend, half):
+    net = partial(
+        AutoregressiveNetwork, 2, event_shape=4, conditional=True, conditional_event_shape=2, hidden_units=[8], seed=1
+    )
+    flow = MaskedAutoregressiveFlow(net())
+    x, label = of(backend, X, half), of(backend, [[1.0, 0.1]], half)
+    wide = MaskedAutoregressiveFlow(net())
+    for method in METHODS:
+        found = getattr(flow, method)(x, conditional_input=label)
+        with backend.context():
+            xp = backend.namespace()
+            exact = getattr(wide, method)(xp.astype(x, xp.float32), conditional_input=xp.astype(label, xp.float32))
+            pairs = zip(found, exact, strict=True) if isinstance(found, tuple) else [(found, exact)]
+            for one, other in pairs:
+                assert bits(backend, one) == bits(backend, xp.astype(other, x.dtype))
+    # Under the name of a part, and through a distribution.
+    normal = MultivariateNormalDiag(loc=[0.0] * 4)
+    log_prob = TransformedDistribution(normal, Chain([flow])).log_prob(
+        x, bijector_kwargs={flow.name: {"conditional_input": label}}
+    )
+    assert log_prob.dtype == x.dtype
+    assert np.isfinite(receive(backend, log_prob).astype(np.float64)).all()
 
 
 @pytest.mark.parametrize("unroll_loop", [False, True])

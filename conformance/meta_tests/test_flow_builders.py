@@ -22,6 +22,8 @@ from bnspec.layers import BatchNormalization as Layer
 from bnspec_conformance import bounds
 from bnspec_conformance.definition import receive
 
+from .bijector_helpers import near, of
+
 MAKERS = {"Real NVP": real_nvp, "MAF": masked_autoregressive_flow}
 X = np.random.default_rng(7).normal(2.0, 3.0, (60, 5)).astype(np.float32)
 
@@ -163,6 +165,22 @@ def test_levels_are_the_logit_of_the_paper(backend):
     assert (np.abs(receive(backend, found) - logit) <= bounds.sum_of_kernels(size, "float32")).all()
     assert (np.abs(receive(backend, log_det) - expected) <= bounds.sum_of_kernels(3.0 * size, "float32")).all()
     assert Levels(17, 0.05) == Levels(17, 0.05).copy() != Levels(16, 0.05)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 1e-6, 2e-8, 0.4999])
+def test_levels_have_all_digits_at_both_ends(backend, alpha):
+    bijector, y = Levels(256, alpha), [0.0, 2.0**-20, 128.0, 256.0 - 2.0**-15, 256.0]
+    found, log_det = bijector.inverse_and_log_det(of(backend, y))
+    share = alpha + (1.0 - 2.0 * alpha) * np.asarray(y) / 256.0
+    rest = alpha + (1.0 - 2.0 * alpha) * (256.0 - np.asarray(y)) / 256.0
+    logit = np.log1p((1.0 - 2.0 * alpha) * (2.0 * np.asarray(y) / 256.0 - 1.0) / rest)
+    near(backend, found, logit, size=4.0 * np.abs(logit))
+    near(backend, log_det, np.log((1.0 - 2.0 * alpha) / 256.0) - np.log(share) - np.log(rest), size=16.0)
+    # What comes back has the digits of the distance to the nearer end of the sigmoid, and of the number itself.
+    beyond = 256.0 * alpha / (1.0 - 2.0 * alpha)
+    nearer = np.minimum(y, 256.0 - np.asarray(y)) + beyond
+    near(backend, bijector.forward(found), y, size=nearer * (4.0 + 4.0 * np.abs(logit)) + np.asarray(y))
+    near(backend, bijector.forward_log_det_jacobian(found), -receive(backend, log_det).astype(np.float64), size=32.0)
 
 
 @pytest.mark.parametrize("values", [[-0.5, 3.0], [3.0, 17.5], [float("nan"), 3.0]])

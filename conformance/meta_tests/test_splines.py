@@ -9,7 +9,7 @@ from bnspec.variables import Variable
 from bnspec_conformance.bounds import FORMATS, accumulated, function_gradient
 from bnspec_conformance.definition import receive
 
-from .bijector_helpers import differentiable, gradient, of, same
+from .bijector_helpers import differentiable, gradient, near, of, same
 
 WIDTHS, HEIGHTS, SLOPES = [0.5, 1.0, 2.5], [1.5, 2.0, 0.5], [0.25, 3.0]
 KNOTS_X, KNOTS_Y = [-1.5, -1.0, 0.0, 2.5], [-1.5, 0.0, 2.0, 2.5]
@@ -50,6 +50,21 @@ def test_gradients_are_finite_everywhere(backend):
         slopes = receive(backend, gradient(backend, method, of(backend, [*FAR, *KNOTS_X, *KNOTS_Y])))
         assert np.isfinite(slopes).all()
         assert (slopes[: len(FAR)] == 0.0).all()
+
+
+@pytest.mark.parametrize("slope", [1e19, 1e20, 1e30, 1e37])
+def test_steep_knots_have_an_inverse(backend, slope):
+    """Up to a share of 1 / slope, all of the width is on one side: right of 0, x = y / ((1 - y) slope)."""
+    steep, y = RationalQuadraticSpline([1.0, 1.0], [1.0, 1.0], slope), [-0.9, -0.45, 0.0, 0.45, 0.9]
+    found = receive(backend, steep.inverse(of(backend, y)))
+    height = np.asarray(y, np.float32).astype(np.float64)
+    expected = np.maximum(height, 0.0) / ((1.0 - height) * slope)
+    rounding = accumulated(16.0, FORMATS["float32"].roundoff)
+    assert (np.abs(found - expected) <= rounding * np.where(height > 0.0, expected, 1.0)).all()
+    near(backend, steep.inverse_log_det_jacobian(of(backend, [0.0])), [-np.log(np.float64(np.float32(slope)))])
+    for method in (steep.inverse, steep.inverse_log_det_jacobian):
+        if "autodiff" not in backend.gaps():
+            assert np.isfinite(receive(backend, gradient(backend, method, of(backend, y)))).all()
 
 
 def test_what_lies_outside_gives_no_gradient_to_the_knots(backend):
