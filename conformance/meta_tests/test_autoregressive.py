@@ -52,8 +52,8 @@ class Counting:
 def ramp(y):
     """Half the sum of all units before, exact on few bits, and a log-scale of which no exponential is needed."""
     xp = common_namespace(y=y)
-    total = xp.cumulative_sum(y, axis=-1) - y
-    return total * 0.5 + 1.0, None
+    later = xp.triu(xp.ones((y.shape[-1], y.shape[-1]), dtype=y.dtype), k=1)
+    return xp.matmul(y, later) * 0.5 + 1.0, None
 
 
 def before(x):
@@ -280,10 +280,10 @@ def test_a_compiled_loop_runs_the_variables_that_it_is_given(backend):
     made.build(4, like=backend.asarray(X))
     made.set_weights([np.full((4, 4), 0.5, np.float32), np.full(4, 0.25, np.float32)])
     flow = MaskedAutoregressiveFlow(partial(shifts, made))
-    values = tuple(variable.value * 2.0 for variable in flow.trainable_variables)
+    values, x = tuple(variable.value * 2.0 for variable in flow.trainable_variables), backend.asarray(X)
 
     def loss(values):
-        y, _ = flow.stateless_call(values, (), backend.asarray(X), method="forward")
+        y, _ = flow.stateless_call(values, (), x, method="forward")
         return xp.sum(y * y)
 
     # Few bits all the way, so that every order of the sums gives the same.

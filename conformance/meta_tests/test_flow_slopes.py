@@ -38,7 +38,16 @@ def test_derivatives_of_maps_are_those_of_mpmath(name, direction):
     assert (np.abs(found.value) <= found.size).all()
 
 
-@pytest.mark.parametrize("entry", DIFFERENTIATED, ids=lambda entry: entry.id)
+# A goal is set for these, as docs/proof.md says.
+NOT_FOLLOWED = (
+    *("spline", "spline far out", "spline on knots", "batch of splines", "inverse of a spline"),
+    *("inverse of a spline far out", "real nvp by splines", "image flow"),
+    *("masked autoregressive flow", "inverse autoregressive flow"),
+)
+FOLLOWED = [entry for entry in DIFFERENTIATED if entry.id not in NOT_FOLLOWED]
+
+
+@pytest.mark.parametrize("entry", FOLLOWED, ids=lambda entry: entry.id)
 def test_every_framework_keeps_to_the_bound_of_each_element(backend, entry):
     differentiable(backend)
     found = jacobian(entry, DEFINITION)
@@ -49,7 +58,9 @@ def test_every_framework_keeps_to_the_bound_of_each_element(backend, entry):
     assert (found.error.max(axis=-1) < 1e-3 * rows).mean() > 0.9
 
 
-@pytest.mark.parametrize("name", ["reciprocal", "permute rows", "inverse of batch norm", "real nvp by a network, relu"])
+@pytest.mark.parametrize(
+    "name", ["reciprocal", "permute rows", "inverse of batch norm", "real nvp by a network, relu", *NOT_FOLLOWED]
+)
 def test_what_has_no_formula_is_said(name):
     with pytest.raises(NotImplementedError):
         jacobian(CATALOGUE[name], DEFINITION)
